@@ -1,0 +1,1 @@
+//! What happened: call records, in batches off the hot path, and what can be asked of them.

@@ -1,0 +1,1 @@
+//! What a cloud is to the gateway: recognise a host, name a call, put the real identity in, word an error.

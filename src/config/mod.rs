@@ -1,0 +1,1 @@
+//! Configuration: `raw` (as written, unknown keys refused) → `resolved` (parsed, every error told at once).

@@ -1,0 +1,1 @@
+//! The data plane: the stages of a call, one file each. Knows neither `store` nor `workflow`.

@@ -1,0 +1,3 @@
+//! The executable `csg`: exit codes, nothing else.
+
+fn main() {}

@@ -1,0 +1,73 @@
+//! What is kept of every call of a cloud client, allowed or refused.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccessKeyId, AccessRequestId, EnvironmentId, ServiceId, UserName};
+use crate::clock::Timestamp;
+
+/// One call: who, what, how it went. Nothing of its content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// When the head of the request had arrived.
+    pub at: Timestamp,
+    /// The gateway's id of the call; where the gateway answers itself, the client sees it as `x-amzn-requestid`.
+    pub id: String,
+    /// The client's address, without the port.
+    pub client: String,
+    /// The key it was signed with, if one could be read; if `grant` is none, nobody vouches for it.
+    pub access_key_id: Option<AccessKeyId>,
+    /// The access request behind the key, once the signature was found right.
+    pub request: Option<AccessRequestId>,
+    /// Who asked for that access.
+    pub user: Option<UserName>,
+    /// Where it is used.
+    pub environment: Option<EnvironmentId>,
+    /// The cloud host that was called.
+    pub host: String,
+    /// The service.
+    pub service: Option<ServiceId>,
+    /// The operation in the cloud's own words: `PutItem`.
+    pub operation: Option<String>,
+    /// The region in the credential scope.
+    pub region: Option<String>,
+    /// How it went.
+    pub outcome: Outcome,
+    /// For what was not allowed or failed: the error code the client was given.
+    pub error: Option<String>,
+    /// The HTTP status the client was given; 0 if it went away before one.
+    pub status: u16,
+    /// Bytes of request body taken from the client.
+    pub bytes_in: u64,
+    /// Bytes of response body given to the client.
+    pub bytes_out: u64,
+    /// From the head of the request to the last byte of the answer, in microseconds.
+    pub duration_us: u64,
+    /// The cloud's own request id, if it gave one.
+    pub cloud_request_id: Option<String>,
+}
+
+/// How a call went, seen from the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Sent on, and the cloud's whole answer given to the client, whatever it was.
+    Allowed,
+    /// Ended before its last byte: by the client, the cloud, or because access ended.
+    Cut,
+    /// Allowed, but the cloud could not be reached or did not answer.
+    Failed,
+    /// Not allowed.
+    Refused,
+}
+
+impl Outcome {
+    /// The word for it in the REST API: `allowed`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Cut => "cut",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}

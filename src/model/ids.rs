@@ -1,0 +1,153 @@
+//! Names of things, one type each, so that one can't be passed for another.
+
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+/// The text does not have the form of the id it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {rule}")]
+pub struct IdError {
+    what: &'static str,
+    rule: &'static str,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes `text` if it has this id's form.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
+                let text = text.as_ref();
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok(Self(text.into())) } else { Err(IdError { what: $what, rule: $rule }) }
+            }
+
+            /// The text of the id.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+fn of(text: &str, lengths: std::ops::RangeInclusive<usize>, allowed: fn(char) -> bool) -> bool {
+    lengths.contains(&text.len()) && text.chars().all(allowed)
+}
+
+fn slug(text: &str) -> bool {
+    of(text, 1..=63, |c| matches!(c, 'a'..='z' | '0'..='9' | '-')) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+id!(
+    /// The id of an access key that this gateway gave out; looks like AWS's: 20 upper-case letters and digits.
+    AccessKeyId,
+    "an access key id",
+    "16 to 128 letters, digits or underscores",
+    |text| of(text, 16..=128, |c| c.is_ascii_alphanumeric() || c == '_')
+);
+id!(
+    /// The id of an access request; sorts by the time it was made.
+    AccessRequestId,
+    "an access request id",
+    "1 to 40 lower-case letters, digits or hyphens",
+    |text| of(text, 1..=40, |c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+);
+id!(
+    /// A cloud account: for AWS, twelve digits.
+    AccountId,
+    "an account id",
+    "12 digits",
+    |text| of(text, 12..=12, |c| c.is_ascii_digit())
+);
+id!(
+    /// A cloud: `aws`.
+    CloudId,
+    "a cloud",
+    "1 to 63 lower-case letters, digits or inner hyphens",
+    slug
+);
+id!(
+    /// The id of a real cloud credential.
+    CredentialId,
+    "a credential id",
+    "1 to 40 lower-case letters, digits or hyphens",
+    |text| of(text, 1..=40, |c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+);
+id!(
+    /// An environment's slug.
+    EnvironmentId,
+    "an environment id",
+    "1 to 63 lower-case letters, digits or inner hyphens",
+    slug
+);
+id!(
+    /// A cloud's service by the name its own tools use: for AWS, botocore's (`dynamodb`, `route53`).
+    ServiceId,
+    "a service",
+    "1 to 63 lower-case letters, digits or inner hyphens",
+    slug
+);
+id!(
+    /// A person's sign-in name.
+    UserName,
+    "a user name",
+    "1 to 64 letters, digits, or any of . _ - @, beginning with a letter or digit",
+    |text| of(text, 1..=64, |c| c.is_ascii_alphanumeric() || "._-@".contains(c))
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+);
+
+impl CloudId {
+    /// Amazon Web Services.
+    pub fn aws() -> Self {
+        Self("aws".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_not_of_the_form() {
+        assert!(EnvironmentId::new("payments-dev").is_ok());
+        for text in ["", "-a", "a-", "A", "a/b", "ä", &"a".repeat(64)] {
+            assert!(EnvironmentId::new(text).is_err(), "{text}");
+        }
+        assert!(AccountId::new("123456789012").is_ok());
+        assert!(AccountId::new("12345678901").is_err());
+        assert!(UserName::new("dora@example.com").is_ok());
+        for text in ["", ".", "@x", "a b", "a\n"] {
+            assert!(UserName::new(text).is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<EnvironmentId>("\"A\"").is_err());
+    }
+}

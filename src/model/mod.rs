@@ -1,0 +1,23 @@
+//! The nouns of the product, without I/O: people, environments, credentials, access requests, grants, records.
+
+pub mod access_request;
+pub mod call;
+pub mod call_record;
+pub mod credential;
+pub mod environment;
+pub mod grant;
+pub mod ids;
+pub mod people;
+pub mod snapshot;
+pub mod workflow_event;
+
+pub use access_request::{AccessRequest, Action, Status};
+pub use call::{Call, Operation};
+pub use call_record::{CallRecord, Outcome};
+pub use credential::{CloudIdentity, Credential};
+pub use environment::Environment;
+pub use grant::{Grant, LiveGrant};
+pub use ids::{AccessKeyId, AccessRequestId, AccountId, CloudId, CredentialId, EnvironmentId, ServiceId, UserName};
+pub use people::{Permission, Role, RoleAssignment, User};
+pub use snapshot::{Publisher, Snapshot, Subscriber};
+pub use workflow_event::WorkflowEvent;

@@ -1,0 +1,1 @@
+//! May this call go? `evaluate(&Grant, &Call, now) -> Decision`, pure.

@@ -1,0 +1,1 @@
+//! AWS Signature Version 4: parse, canonicalise, verify, sign. Bytes, keys and `now` come in; a proof or an error out.

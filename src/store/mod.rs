@@ -1,0 +1,1 @@
+//! State on disk: ordered keys, several writes in one commit, read snapshots, watch. No redb type leaves here.
