@@ -1,1 +1,9 @@
-//! Configuration: `raw` (as written, unknown keys refused) → `resolved` (parsed, every error told at once).
+//! Configuration: a TOML file and `CSG_…` environment variables, read into plain values ([`raw`]), then checked and
+//! parsed ([`resolved`]). Every mistake is told at once, each with its key's path.
+
+mod raw;
+mod resolved;
+mod units;
+
+pub use raw::{Problem, Problems};
+pub use resolved::{Audit, Config, Console, DEFAULT_FILE, Gateway, Log, LogFormat, OnFailure, Upstream};

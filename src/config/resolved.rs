@@ -1,0 +1,388 @@
+//! From plain values to what the appliance uses: parsed, checked, defaults filled in, every mistake collected.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use super::{
+    raw::{Problem, Problems, Raw, Value},
+    units,
+};
+use crate::model::HostPattern;
+
+/// The file that is read when no other is named; it may be absent.
+pub const DEFAULT_FILE: &str = "/etc/csg/csg.toml";
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the database, the audit files and, by default, the master key live.
+    pub data_dir: PathBuf,
+    /// `[gateway]`
+    pub gateway: Gateway,
+    /// `[console]`
+    pub console: Console,
+    /// `[upstream]`
+    pub upstream: Upstream,
+    /// `secrets.key_file`: the file that holds the master key, if one is named.
+    pub key_file: Option<PathBuf>,
+    /// `[log]`
+    pub log: Log,
+    /// `[audit]`
+    pub audit: Audit,
+}
+
+/// The port that cloud clients use.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Names by which clients reach this machine.
+    pub hostnames: Vec<String>,
+    /// Hosts that are tunnelled without interception.
+    pub passthrough: Vec<HostPattern>,
+    /// Refuse a TLS client that names no host.
+    pub require_sni: bool,
+    /// The largest body that is held in memory, in bytes.
+    pub max_buffered_body: u64,
+}
+
+/// The port that people and scripts use.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+}
+
+/// The way to the clouds.
+#[derive(Clone, Debug, Default)]
+pub struct Upstream {
+    /// Roots that are trusted for cloud hosts besides the public ones (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// Where to dial instead of the host itself, as `host:port`.
+    pub overrides: Vec<(HostPattern, String)>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// The least level that is written.
+    pub level: tracing::level_filters::LevelFilter,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The record of all calls.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// How long records are kept.
+    pub retention: Duration,
+    /// What happens to calls that can't be recorded.
+    pub on_failure: OnFailure,
+}
+
+/// What happens to calls that can't be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They go.
+    Allow,
+    /// They are refused.
+    Deny,
+}
+
+impl Config {
+    /// Reads `file` ([`DEFAULT_FILE`] if none, which may be absent), then the variables of the environment.
+    pub fn load<'a>(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Problems> {
+        let mut raw = Raw::default();
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        match std::fs::read_to_string(path) {
+            Ok(text) => raw.read_file(path, &text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.is_none() => {}
+            Err(error) => {
+                raw.problems.push(Problem {
+                    origin: path.display().to_string(),
+                    key: None,
+                    message: format!("can't read the configuration file: {error}"),
+                });
+            }
+        }
+        raw.read_environment(environment);
+        Resolver(raw).resolve()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        Self {
+            data_dir: PathBuf::from("/var/lib/csg"),
+            gateway: Gateway {
+                listen: vec![any(3128)],
+                hostnames: Vec::new(),
+                passthrough: Vec::new(),
+                require_sni: true,
+                max_buffered_body: 16 << 20,
+            },
+            console: Console { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3129)) },
+            upstream: Upstream::default(),
+            key_file: None,
+            log: Log { level: tracing::level_filters::LevelFilter::INFO, format: LogFormat::Text },
+            audit: Audit { retention: Duration::from_hours(400 * 24), on_failure: OnFailure::Deny },
+        }
+    }
+}
+
+struct Resolver(Raw);
+
+impl Resolver {
+    fn resolve(mut self) -> Result<Config, Problems> {
+        let default = Config::default();
+        let config = Config {
+            data_dir: self.text("data_dir", path).unwrap_or(default.data_dir),
+            gateway: Gateway {
+                listen: self.texts("gateway.listen", address, 1).unwrap_or(default.gateway.listen),
+                hostnames: self.texts("gateway.hostnames", host_name, 0).unwrap_or_default(),
+                passthrough: self.texts("gateway.passthrough", host_pattern, 0).unwrap_or_default(),
+                require_sni: self.bool("gateway.require_sni").unwrap_or(default.gateway.require_sni),
+                max_buffered_body: self
+                    .text("gateway.max_buffered_body", units::size)
+                    .unwrap_or(default.gateway.max_buffered_body),
+            },
+            console: Console { listen: self.text("console.listen", loopback).unwrap_or(default.console.listen) },
+            upstream: Upstream {
+                ca_file: self.text("upstream.ca_file", optional_path).flatten(),
+                overrides: self.pairs("upstream.override", override_of).unwrap_or_default(),
+            },
+            key_file: self.text("secrets.key_file", optional_path).flatten(),
+            log: Log {
+                level: self.text("log.level", level).unwrap_or(default.log.level),
+                format: self.text("log.format", log_format).unwrap_or(default.log.format),
+            },
+            audit: Audit {
+                retention: self.text("audit.retention", retention).unwrap_or(default.audit.retention),
+                on_failure: self.text("audit.on_failure", on_failure).unwrap_or(default.audit.on_failure),
+            },
+        };
+        if self.0.problems.is_empty() { Ok(config) } else { Err(Problems(self.0.problems)) }
+    }
+
+    /// A key's value with its origin; [`Raw`] has seen to its type.
+    fn take(&mut self, key: &str) -> Option<(String, Value)> {
+        self.0.values.remove(key)
+    }
+
+    fn bool(&mut self, key: &str) -> Option<bool> {
+        match self.take(key)? {
+            (_, Value::Bool(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn text<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+        let (origin, Value::Text(text)) = self.take(key)? else { return None };
+        parse(&text).map_err(|message| self.problem(&origin, key, message)).ok()
+    }
+
+    fn texts<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>, at_least: usize) -> Option<Vec<T>> {
+        let (origin, Value::Texts(texts)) = self.take(key)? else { return None };
+        if texts.len() < at_least {
+            self.problem(&origin, key, format!("must have at least {at_least} entry"));
+        }
+        let parsed = texts.iter().map(|text| parse(text).map_err(|message| self.problem(&origin, key, message)));
+        Some(parsed.filter_map(Result::ok).collect())
+    }
+
+    fn pairs<T>(&mut self, key: &str, parse: fn(&str, &str) -> Result<T, String>) -> Option<Vec<T>> {
+        let (origin, Value::Pairs(pairs)) = self.take(key)? else { return None };
+        let parsed = pairs.iter().map(|(name, value)| {
+            parse(name, value).map_err(|message| self.problem(&origin, &format!("{key}.\"{name}\""), message))
+        });
+        Some(parsed.filter_map(Result::ok).collect())
+    }
+
+    fn problem(&mut self, origin: &str, key: &str, message: String) {
+        self.0.problems.push(Problem { origin: origin.to_owned(), key: Some(key.to_owned()), message });
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    SocketAddr::from_str(text)
+        .map_err(|_| format!("must be ADDRESS:PORT such as 0.0.0.0:3128 or [::]:3128, not \"{text}\""))
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address = address(text)?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!(
+        "must be a loopback address such as 127.0.0.1:3129, not {text}: the console has no TLS yet, \
+         and passwords must not cross a network in clear; put a TLS proxy in front of it"
+    ))
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one signature for all that parse a text")]
+fn optional_path(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+fn host_pattern(text: &str) -> Result<HostPattern, String> {
+    HostPattern::from_str(text).map_err(|error| format!("{error}, not \"{text}\""))
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    match HostPattern::from_str(text) {
+        Ok(pattern) if !text.starts_with("*.") => Ok(pattern.to_string()),
+        _ => Err(format!("must be a host name such as gateway.example.com, not \"{text}\"")),
+    }
+}
+
+fn override_of(pattern: &str, address: &str) -> Result<(HostPattern, String), String> {
+    let pattern = host_pattern(pattern)?;
+    let well_formed = SocketAddr::from_str(address).is_ok()
+        || address.rsplit_once(':').is_some_and(|(host, port)| host_name(host).is_ok() && u16::from_str(port).is_ok());
+    if well_formed {
+        Ok((pattern, address.to_owned()))
+    } else {
+        Err(format!("must be HOST:PORT such as 127.0.0.1:5001, not \"{address}\""))
+    }
+}
+
+fn level(text: &str) -> Result<tracing::level_filters::LevelFilter, String> {
+    let known = ["error", "warn", "info", "debug", "trace"].contains(&text);
+    text.parse()
+        .ok()
+        .filter(|_| known)
+        .ok_or_else(|| format!("must be one of \"error\", \"warn\", \"info\", \"debug\", \"trace\", not \"{text}\""))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err(format!("must be \"text\" or \"json\", not \"{text}\"")),
+    }
+}
+
+fn on_failure(text: &str) -> Result<OnFailure, String> {
+    match text {
+        "allow" => Ok(OnFailure::Allow),
+        "deny" => Ok(OnFailure::Deny),
+        _ => Err(format!("must be \"deny\" or \"allow\", not \"{text}\"")),
+    }
+}
+
+/// Records live in one file a day, so less than a day can't be kept.
+fn retention(text: &str) -> Result<Duration, String> {
+    let span = units::duration(text)?;
+    if span < Duration::from_hours(24) {
+        return Err(format!("must be one day (1d) or more, not \"{text}\""));
+    }
+    Ok(span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
+        let mut raw = Raw::default();
+        raw.read_file(Path::new("csg.toml"), text);
+        raw.read_environment(environment.iter().copied());
+        Resolver(raw).resolve()
+    }
+
+    #[test]
+    fn nothing_given_is_the_contract() {
+        insta::assert_debug_snapshot!(load("", &[]).unwrap());
+    }
+
+    #[test]
+    fn everything_given() {
+        let text = r#"
+            data_dir = "/srv/csg"
+            gateway.listen = ["127.0.0.1:0", "[::1]:3128"]
+            gateway.hostnames = ["Gateway.example.com"]
+            gateway.passthrough = ["*.example.org", "pypi.org"]
+            gateway.require_sni = false
+            gateway.max_buffered_body = "1MiB"
+            console.listen = "[::1]:0"
+            secrets.key_file = "/run/key"
+            log = { level = "debug", format = "json" }
+            audit = { retention = "2w", on_failure = "allow" }
+            [upstream]
+            ca_file = "/etc/roots.pem"
+            override = { "*.amazonaws.com" = "127.0.0.1:5001", "sqs.us-east-1.amazonaws.com" = "elasticmq.lan:9324" }
+        "#;
+        insta::assert_debug_snapshot!(load(text, &[("CSG_LOG__LEVEL", "warn")]).unwrap());
+    }
+
+    #[test]
+    fn tells_every_mistake_at_once() {
+        let text = r#"
+            data_dir = ""
+            retention = "3d"
+            [gateway]
+            lisen = ["0.0.0.0:3128"]
+            listen = "0.0.0.0:3128"
+            hostnames = ["*.example.com", 5]
+            passthrough = ["*", "a..b"]
+            require_sni = "yes"
+            max_buffered_body = "16M"
+            [console]
+            listen = "0.0.0.0:3129"
+            tls = "off"
+            [upstream.override]
+            "*.amazonaws.com" = "127.0.0.1"
+            sqs.us-east-1.amazonaws.com = "127.0.0.1:5001"
+            [log.forward]
+            proto = "tcp"
+            [log]
+            level = "loud"
+            format = "xml"
+            [audit]
+            retention = "12h"
+            on_failure = "panic"
+            [secrets]
+            key_file = 5
+        "#;
+        let environment = [
+            ("CSG_GATEWAY__LISTEN", "3128, localhost:3128"),
+            ("CSG_GATEWAY__REQUIRE_SNI", "1"),
+            ("CSG_GATEWAY__HOSTNAME", "a"),
+            ("CSG_UPSTREAM__OVERRIDE", "127.0.0.1:5001,*.amazonaws.com=:1"),
+            ("CSG_TOKEN", "not a setting"),
+        ];
+        insta::assert_snapshot!(load(text, &environment).unwrap_err());
+    }
+
+    #[test]
+    fn tells_what_is_no_toml_or_no_section() {
+        for (name, text) in
+            [("syntax", "a = \n"), ("section", "gateway = 5\nconsole = []\nlogs = {}\nupstream.override = 1")]
+        {
+            insta::assert_snapshot!(name, load(text, &[]).unwrap_err());
+        }
+        insta::assert_snapshot!("absent", Config::load(Some(Path::new("/nonexistent/csg.toml")), []).unwrap_err());
+    }
+}
