@@ -18,7 +18,7 @@ use super::{Error, NameConstraints};
 use crate::clock::Timestamp;
 
 /// Ten years.
-const LIFETIME: Duration = Duration::from_hours(24 * 3652);
+const LIFETIME: Duration = Duration::from_hours(24 * 3653);
 
 /// Certificates start this much in the past, for clients whose clock is slow.
 pub(super) const BACKDATED: Duration = Duration::from_hours(1);
@@ -166,4 +166,112 @@ fn timestamp(time: ASN1Time) -> Timestamp {
 
 fn colon_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::extensions::{GeneralName, ParsedExtension};
+
+    use super::*;
+    use crate::ca::testing::{HOST, authority, now};
+
+    fn parse(authority: &Authority) -> X509Certificate<'_> {
+        X509Certificate::from_der(authority.certificate_der()).unwrap().1
+    }
+
+    #[test]
+    fn the_root_says_what_a_constrained_ca_has_to_say() {
+        let authority = authority();
+        let root = parse(&authority);
+        assert_eq!(root.version().0, 2);
+        assert_eq!(root.issuer(), root.subject());
+        assert_eq!(root.subject_pki.algorithm.algorithm.to_id_string(), "1.2.840.10045.2.1");
+        assert_eq!(root.signature_algorithm.algorithm.to_id_string(), "1.2.840.10045.4.3.2");
+        assert_eq!(root.validity().not_before.timestamp(), now().seconds() - 3600);
+        assert_eq!(authority.not_after().to_utc().date(), now().to_utc().date().replace_year(2036).unwrap());
+
+        let mut seen = Vec::new();
+        for extension in root.extensions() {
+            seen.push((extension.oid.to_id_string(), extension.critical));
+            match extension.parsed_extension() {
+                ParsedExtension::BasicConstraints(basic) => {
+                    assert!(basic.ca);
+                    assert_eq!(basic.path_len_constraint, Some(0));
+                }
+                ParsedExtension::KeyUsage(usage) => {
+                    assert!(usage.key_cert_sign() && usage.crl_sign());
+                    assert_eq!(usage.flags.count_ones(), 2);
+                }
+                ParsedExtension::ExtendedKeyUsage(usage) => {
+                    assert!(usage.server_auth && !usage.client_auth && !usage.any && usage.other.is_empty());
+                }
+                ParsedExtension::NameConstraints(names) => {
+                    let permitted: Vec<_> = names.permitted_subtrees.iter().flatten().map(|tree| &tree.base).collect();
+                    let expected = ["amazonaws.com", "api.aws", "gateway.example.net"].map(GeneralName::DNSName);
+                    let nobody = GeneralName::RFC822Name("mail.invalid");
+                    assert_eq!(permitted, expected.iter().chain([&nobody]).collect::<Vec<_>>());
+                    let excluded: Vec<_> = names.excluded_subtrees.iter().flatten().map(|tree| &tree.base).collect();
+                    assert_eq!(excluded, [&GeneralName::IPAddress(&[0; 8]), &GeneralName::IPAddress(&[0; 32])]);
+                }
+                ParsedExtension::SubjectKeyIdentifier(id) => assert_eq!(id.0.len(), 20),
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+        seen.sort();
+        let expected = [
+            ("2.5.29.14", false), // subject key identifier
+            ("2.5.29.15", true),  // key usage
+            ("2.5.29.19", true),  // basic constraints
+            ("2.5.29.30", true),  // name constraints
+            ("2.5.29.37", false), // extended key usage
+        ];
+        assert_eq!(seen, expected.map(|(oid, critical)| (oid.to_owned(), critical)));
+    }
+
+    #[test]
+    fn two_roots_are_never_taken_for_each_other() {
+        let (one, two) = (authority(), authority());
+        assert_ne!(one.subject(), two.subject());
+        assert_ne!(one.serial(), two.serial());
+        assert_ne!(one.fingerprint(), two.fingerprint());
+        assert!(
+            one.subject().starts_with("O=Cloud Service Gateway, CN=Cloud Service Gateway CA "),
+            "{}",
+            one.subject()
+        );
+        assert_eq!(one.fingerprint().len(), 32 * 3 - 1);
+    }
+
+    #[test]
+    fn comes_back_from_what_was_kept() {
+        let made = authority();
+        let kept = Authority::from_parts(made.certificate_der().to_vec(), &made.key_pkcs8()).unwrap();
+        assert_eq!(kept.certificate_der(), made.certificate_der());
+        assert_eq!(kept.key_pkcs8(), made.key_pkcs8());
+        assert_eq!(kept.fingerprint(), made.fingerprint());
+        assert_eq!(kept.permitted().domains(), ["amazonaws.com", "api.aws", "gateway.example.net"]);
+        kept.leaf(HOST, now()).unwrap();
+    }
+
+    #[test]
+    fn takes_up_nothing_that_is_no_root_of_its_own() {
+        let (authority, other) = (authority(), authority());
+        let refused = |certificate: &[u8], key: &Zeroizing<Vec<u8>>| {
+            Authority::from_parts(certificate.to_vec(), key).unwrap_err().to_string()
+        };
+        assert!(refused(authority.certificate_der(), &other.key_pkcs8()).contains("key"));
+        assert!(refused(b"", &authority.key_pkcs8()).contains("no X.509"));
+        assert!(refused(&[authority.certificate_der(), b"x"].concat(), &authority.key_pkcs8()).contains("follows"));
+        let leaf = authority.leaf(HOST, now()).unwrap();
+        let leaf_key = Zeroizing::new(leaf.key.secret_der().to_vec());
+        assert!(refused(&leaf.certificate, &leaf_key).contains("not a CA"));
+        assert!(refused(authority.certificate_der(), &Zeroizing::new(b"key".to_vec())).contains("certificate"));
+    }
+
+    #[test]
+    fn prints_no_key() {
+        let authority = authority();
+        let printed = format!("{authority:?}");
+        assert_eq!(printed, format!("Authority {{ subject: {:?}, .. }}", authority.subject()));
+    }
 }

@@ -44,3 +44,35 @@ impl Authority {
         Ok(self.pkcs12.get_or_init(|| made))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use p12_keystore::Pkcs12Archive;
+
+    use super::*;
+    use crate::ca::testing::authority;
+
+    #[test]
+    fn pem_is_the_certificate_in_lines_of_64() {
+        let authority = authority();
+        let pem = authority.pem();
+        let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+        assert_eq!((block.label.as_str(), &block.contents[..]), ("CERTIFICATE", authority.certificate_der()));
+        assert!(pem.ends_with("-----END CERTIFICATE-----\n"));
+        assert!(pem.lines().all(|line| line.len() <= 64 && !line.is_empty()));
+    }
+
+    #[test]
+    fn the_trust_store_holds_a_trusted_certificate_and_no_key() {
+        let authority = authority();
+        let store = authority.pkcs12().unwrap();
+        assert!(std::ptr::eq(store, authority.pkcs12().unwrap()), "made once");
+        let archive = Pkcs12Archive::from_pkcs12(store, PKCS12_PASSWORD).unwrap();
+        assert!(archive.keys.is_empty() && archive.secrets.is_empty());
+        let [entry] = &archive.certs[..] else { panic!("{} certificates", archive.certs.len()) };
+        assert_eq!(entry.cert.as_der(), authority.certificate_der());
+        assert_eq!(entry.friendly_name.as_deref(), Some(ALIAS));
+        assert!(entry.trusted, "Oracle's trustedKeyUsage");
+        assert!(Pkcs12Archive::from_pkcs12(store, "another").is_err());
+    }
+}

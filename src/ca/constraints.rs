@@ -149,3 +149,37 @@ fn single_address(bytes: &[u8]) -> Result<IpAddr, Error> {
     }
     <[u8; 16]>::try_from(address).map(IpAddr::from).map_err(|_| unreadable())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permits_whole_labels_from_the_right() {
+        let names = NameConstraints::new(["AmazonAWS.com.", "api.aws", "gw"], ["192.0.2.7".parse().unwrap()]).unwrap();
+        for host in ["amazonaws.com", "S3.amazonaws.COM", "a.b.amazonaws.com.", "x.api.aws", "gw", "a.gw", "192.0.2.7"]
+        {
+            assert!(names.permits(host), "{host}");
+        }
+        for host in
+            ["xamazonaws.com", "aws", "amazonaws.com.cn", "amazonaws.com.example", "bgw", "192.0.2.70", "", "::1"]
+        {
+            assert!(!names.permits(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_constrains_nothing() {
+        assert!(matches!(NameConstraints::new([""; 0], []), Err(Error::NoDomain)));
+        for domain in ["", ".", ".com", "*.amazonaws.com", "192.0.2.7", "a b"] {
+            assert!(matches!(NameConstraints::new([domain], []), Err(Error::InvalidHost(_))), "{domain:?}");
+        }
+    }
+
+    #[test]
+    fn keeps_each_name_once() {
+        let names = NameConstraints::new(["b.aws", "A.aws", "a.aws."], ["::1".parse().unwrap(); 2]).unwrap();
+        assert_eq!(names.domains(), ["a.aws", "b.aws"]);
+        assert_eq!(names.addresses().len(), 1);
+    }
+}

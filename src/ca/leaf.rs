@@ -103,3 +103,225 @@ fn server_params(not_before: Timestamp, not_after: Timestamp) -> Result<Certific
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(params)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::IpAddr, sync::Arc};
+
+    use rustls::{
+        ServerConfig,
+        crypto::ring,
+        sign::SingleCertAndKey,
+        version::{TLS12, TLS13},
+    };
+    use x509_parser::{
+        certificate::X509Certificate,
+        extensions::{GeneralName, ParsedExtension},
+        prelude::FromDer as _,
+    };
+
+    use super::*;
+    use crate::ca::{
+        NameConstraints,
+        testing::{HOST, authority, client, forge, handshake, now},
+    };
+
+    fn parse(leaf: &Leaf) -> X509Certificate<'_> {
+        X509Certificate::from_der(&leaf.certificate).unwrap().1
+    }
+
+    fn days(days: u64) -> Duration {
+        Duration::from_hours(24 * days)
+    }
+
+    #[test]
+    fn says_what_a_server_certificate_has_to_say() {
+        let authority = authority();
+        let leaf = authority.leaf(HOST, now()).unwrap();
+        let parsed = parse(&leaf);
+        let root = X509Certificate::from_der(authority.certificate_der()).unwrap().1;
+        assert_eq!(parsed.version().0, 2);
+        assert_eq!(parsed.subject().to_string(), format!("CN={HOST}"));
+        assert_eq!(parsed.issuer(), root.subject());
+        assert_eq!(parsed.subject_pki.algorithm.algorithm.to_id_string(), "1.2.840.10045.2.1");
+        assert_eq!(parsed.signature_algorithm.algorithm.to_id_string(), "1.2.840.10045.4.3.2");
+        assert_eq!(parsed.validity().not_before.timestamp(), now().seconds() - 3600);
+        assert_eq!(parsed.validity().not_after.timestamp(), now().seconds() + 7 * 86_400);
+        assert_eq!((leaf.not_before, leaf.not_after), (now().minus(BACKDATED), now().plus(days(7))));
+
+        let mut seen = Vec::new();
+        for extension in parsed.extensions() {
+            seen.push((extension.oid.to_id_string(), extension.critical));
+            match extension.parsed_extension() {
+                ParsedExtension::SubjectAlternativeName(names) => {
+                    assert_eq!(names.general_names, [GeneralName::DNSName(HOST)]);
+                }
+                ParsedExtension::KeyUsage(usage) => assert_eq!(usage.flags, 1, "digitalSignature alone"),
+                ParsedExtension::ExtendedKeyUsage(usage) => {
+                    assert!(usage.server_auth && !usage.client_auth && !usage.any && usage.other.is_empty());
+                }
+                ParsedExtension::BasicConstraints(basic) => assert!(!basic.ca),
+                ParsedExtension::AuthorityKeyIdentifier(issuer) => {
+                    let ParsedExtension::SubjectKeyIdentifier(root) = root
+                        .iter_extensions()
+                        .find(|e| e.oid.to_id_string() == "2.5.29.14")
+                        .unwrap()
+                        .parsed_extension()
+                    else {
+                        panic!("the root has no key identifier")
+                    };
+                    assert_eq!(issuer.key_identifier.as_ref(), Some(root));
+                }
+                ParsedExtension::SubjectKeyIdentifier(_) => {}
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+        seen.sort();
+        let expected = [
+            ("2.5.29.14", false), // subject key identifier
+            ("2.5.29.15", true),  // key usage
+            ("2.5.29.17", false), // subject alternative name
+            ("2.5.29.19", true),  // basic constraints
+            ("2.5.29.35", false), // authority key identifier
+            ("2.5.29.37", false), // extended key usage
+        ];
+        assert_eq!(seen, expected.map(|(oid, critical)| (oid.to_owned(), critical)));
+    }
+
+    #[test]
+    fn every_leaf_has_its_own_key_and_serial() {
+        let authority = authority();
+        let (one, two) = (authority.leaf(HOST, now()).unwrap(), authority.leaf(HOST, now()).unwrap());
+        assert_ne!(one.key, two.key);
+        assert_ne!(parse(&one).raw_serial(), parse(&two).raw_serial());
+        assert_eq!(parse(&one).raw_serial().len(), 16);
+        assert!(parse(&one).raw_serial()[0] < 0x80, "positive");
+    }
+
+    #[test]
+    fn refuses_hosts_that_the_root_may_not_speak_for() {
+        let authority = authority();
+        for host in ["example.com", "xamazonaws.com", "amazonaws.com.example.com", "amazonaws.co", "127.0.0.1", "::1"] {
+            assert!(matches!(authority.leaf(host, now()), Err(Error::HostNotPermitted(_))), "{host}");
+        }
+        for host in ["", ".", "*.amazonaws.com", "a..amazonaws.com", ".amazonaws.com", "a\0.amazonaws.com", "1.2.3.4."]
+        {
+            assert!(matches!(authority.leaf(host, now()), Err(Error::InvalidHost(_))), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn never_outlives_the_root() {
+        let authority = authority();
+        let end = authority.not_after();
+        assert_eq!(authority.leaf(HOST, end.minus(days(1))).unwrap().not_after, end);
+        assert_eq!(authority.leaf(HOST, authority.not_before()).unwrap().not_before, authority.not_before());
+        for moment in [end, end.plus(days(1)), authority.not_before().minus(Duration::from_secs(1))] {
+            assert!(matches!(authority.leaf(HOST, moment), Err(Error::OutsideValidity { .. })), "{moment}");
+        }
+    }
+
+    #[test]
+    fn names_too_long_for_a_common_name_are_fine() {
+        let host = format!("{}.{}.s3.amazonaws.com", "a".repeat(63), "b".repeat(63));
+        let authority = authority();
+        let leaf = authority.leaf(&host, now()).unwrap();
+        assert_eq!(parse(&leaf).subject().to_string(), "CN=Cloud Service Gateway");
+        accepted(&authority, &leaf, &host).unwrap();
+    }
+
+    #[test]
+    fn speaks_for_permitted_addresses() {
+        let own: [IpAddr; 2] = ["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+        let permitted = NameConstraints::new(["gateway.example.net"], own).unwrap();
+        let authority = Authority::generate(now(), &permitted).unwrap();
+        for host in ["192.0.2.7", "2001:db8::7"] {
+            accepted(&authority, &authority.leaf(host, now()).unwrap(), host).unwrap();
+        }
+        for host in ["192.0.2.8", "2001:db8::8", "0.0.0.0", "::ffff:192.0.2.7"] {
+            assert!(matches!(authority.leaf(host, now()), Err(Error::HostNotPermitted(_))), "{host}");
+            let forged = forge(&authority, vec![SanType::IpAddress(host.parse().unwrap())]);
+            assert!(accepted(&authority, &forged, host).unwrap_err().contains("NameConstraintViolation"), "{host}");
+        }
+    }
+
+    /// The point of the name constraints: the root's key alone does not let anyone be somebody else.
+    #[test]
+    fn a_stolen_root_key_is_of_no_use_elsewhere() {
+        let authority = authority();
+        let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
+        // First that the forger's tools work.
+        accepted(&authority, &forge(&authority, vec![dns(HOST)]), HOST).unwrap();
+
+        for name in ["bank.example", "xamazonaws.com", "amazonaws.com.bank.example", "aws", "com"] {
+            for names in [vec![dns(name)], vec![dns(HOST), dns(name)]] {
+                let forged = forge(&authority, names);
+                let refusal = accepted(&authority, &forged, name).unwrap_err();
+                assert!(refusal.contains("NameConstraintViolation"), "{name}: {refusal}");
+            }
+        }
+        for address in ["127.0.0.1", "10.1.2.3", "::1", "2001:db8::1"] {
+            let forged = forge(&authority, vec![SanType::IpAddress(address.parse().unwrap())]);
+            let refusal = accepted(&authority, &forged, address).unwrap_err();
+            assert!(refusal.contains("NameConstraintViolation"), "{address}: {refusal}");
+        }
+        let mailbox = SanType::Rfc822Name("ceo@bank.example".try_into().unwrap());
+        let refusal = accepted(&authority, &forge(&authority, vec![dns(HOST), mailbox]), HOST).unwrap_err();
+        assert!(refusal.contains("NameConstraintViolation"), "{refusal}");
+    }
+
+    /// webpki does not look at the path length of a root, others do; the names bind all the same.
+    #[test]
+    fn an_intermediate_of_a_thief_is_bound_by_the_same_names() {
+        let authority = authority();
+        let key = KeyPair::generate().unwrap();
+        let mut params = server_params(now().minus(BACKDATED), now().plus(days(7))).unwrap();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.distinguished_name.push(DnType::CommonName, "Intermediate");
+        let intermediate = params.signed_by(&key, &authority.issuer).unwrap();
+        let below = rcgen::Issuer::new(params, key);
+        let mut params = server_params(now().minus(BACKDATED), now().plus(days(7))).unwrap();
+        params.subject_alt_names = vec![SanType::DnsName("bank.example".try_into().unwrap())];
+        let key = KeyPair::generate().unwrap();
+        let chain = vec![params.signed_by(&key, &below).unwrap().into(), intermediate.into()];
+        let refusal = serve(&authority, CertifiedKey::new(chain, any_ecdsa_type(&key.into()).unwrap()), "bank.example");
+        assert!(refusal.unwrap_err().contains("NameConstraintViolation"));
+    }
+
+    #[test]
+    fn the_refusal_for_missing_sni_says_so() {
+        let leaf = Leaf::sni_required(now()).unwrap();
+        let parsed = parse(&leaf);
+        assert_eq!(parsed.subject().to_string(), format!("CN={SNI_REQUIRED}"));
+        assert_eq!(parsed.issuer(), parsed.subject(), "self-signed");
+        assert!(SNI_REQUIRED.len() <= MAX_COMMON_NAME);
+    }
+
+    #[test]
+    fn prints_no_key() {
+        let leaf = authority().leaf(HOST, now()).unwrap();
+        let printed = format!("{leaf:?}");
+        assert!(printed.contains("elided"), "{printed}");
+    }
+
+    /// Whether a client of TLS 1.2 and one of TLS 1.3, which trust the root alone, accept `leaf` for `host`.
+    fn accepted(authority: &Authority, leaf: &Leaf, host: &str) -> Result<(), String> {
+        serve(authority, leaf.certified_key().unwrap(), host)
+    }
+
+    fn serve(authority: &Authority, key: CertifiedKey, host: &str) -> Result<(), String> {
+        let server = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_protocol_versions(&[&TLS12, &TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        let server = Arc::new(server);
+        let outcomes = [&TLS12, &TLS13].map(|version| {
+            let client = client(authority.certificate_der(), version, now());
+            handshake(Arc::new(client), Arc::clone(&server), host).map(drop).map_err(|error| format!("{error:?}"))
+        });
+        assert_eq!(outcomes[0], outcomes[1], "TLS 1.2 and 1.3 agree");
+        outcomes.into_iter().collect()
+    }
+}

@@ -140,17 +140,138 @@ fn template() -> Result<ServerConfig, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Barrier, thread, time::Duration};
+
+    use rustls::HandshakeKind::{Full, Resumed};
+
     use super::*;
-    use crate::ca::NameConstraints;
+    use crate::ca::testing::{HOST, authority, cache, client, handshake, kind, now, shows_tickets_to_anyone};
+
+    const OTHER_HOST: &str = "sns.us-east-1.amazonaws.com";
 
     #[test]
-    fn settings_are_kept_per_host() {
-        let now = Timestamp::from_millis(1_764_000_000_000);
-        let permitted = NameConstraints::new(["amazonaws.com"], []).unwrap();
-        let cache = LeafCache::new(Arc::new(Authority::generate(now, &permitted).unwrap()), 10).unwrap();
-        let first = cache.server_config("sns.us-east-1.amazonaws.com", now).unwrap();
-        assert!(Arc::ptr_eq(&first, &cache.server_config("SNS.us-east-1.amazonaws.com.", now).unwrap()));
-        assert!(!Arc::ptr_eq(&first, &cache.server_config("sqs.us-east-1.amazonaws.com", now).unwrap()));
-        assert!(matches!(cache.server_config("example.com", now), Err(Error::HostNotPermitted(_))));
+    fn one_configuration_per_host_however_it_is_written() {
+        let cache = cache(10);
+        let first = cache.server_config(HOST, now()).unwrap();
+        assert!(Arc::ptr_eq(&first, &cache.server_config(&format!("{}.", HOST.to_uppercase()), now()).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &cache.server_config(OTHER_HOST, now()).unwrap()));
+        assert_eq!(cache.entries.len(), 2);
+    }
+
+    #[test]
+    fn refused_hosts_take_no_place() {
+        let cache = cache(10);
+        for host in ["example.com", "amazonaws.com.example.com", "", "*.amazonaws.com", "127.0.0.1", "a b"] {
+            assert!(cache.server_config(host, now()).is_err(), "{host}");
+        }
+        assert_eq!(cache.entries.len(), 0);
+    }
+
+    #[test]
+    fn renews_at_two_thirds_of_the_life() {
+        let cache = cache(10);
+        let at = |days: u64, minutes: u64| now().plus(Duration::from_secs(days * 86_400 + minutes * 60));
+        let first = cache.server_config(HOST, now()).unwrap();
+        // Two thirds of seven days: four days and sixteen hours.
+        assert!(Arc::ptr_eq(&first, &cache.server_config(HOST, at(4, 16 * 60 - 1)).unwrap()));
+        let renewed = cache.server_config(HOST, at(4, 16 * 60)).unwrap();
+        assert!(!Arc::ptr_eq(&first, &renewed));
+        assert!(Arc::ptr_eq(&renewed, &cache.server_config(HOST, at(7, 0)).unwrap()));
+        let trusting = client(cache.authority().certificate_der(), &TLS13, at(8, 0));
+        handshake(Arc::new(trusting), renewed, HOST).unwrap();
+        assert_eq!(cache.entries.len(), 1);
+    }
+
+    /// A machine that starts with its clock a month ahead must not keep serving leaves from the future.
+    #[test]
+    fn renews_when_the_clock_was_set_back() {
+        let cache = cache(10);
+        let first = cache.server_config(HOST, now().plus(Duration::from_hours(24 * 30))).unwrap();
+        let second = cache.server_config(HOST, now()).unwrap();
+        assert!(!Arc::ptr_eq(&first, &second));
+        let trusting = client(cache.authority().certificate_der(), &TLS13, now());
+        handshake(Arc::new(trusting), second, HOST).unwrap();
+    }
+
+    #[test]
+    fn concurrent_misses_mint_once() {
+        let cache = cache(10);
+        // First a new host, then one that is due.
+        for moment in [now(), now().plus(Duration::from_hours(24 * 6))] {
+            let start = Barrier::new(16);
+            let configs: Vec<_> = thread::scope(|scope| {
+                let ask = || {
+                    start.wait();
+                    cache.server_config(HOST, moment).unwrap()
+                };
+                let threads: Vec<_> = (0..16).map(|_| scope.spawn(ask)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(configs.iter().all(|config| Arc::ptr_eq(config, &configs[0])));
+        }
+    }
+
+    #[test]
+    fn a_failed_mint_leaves_the_place_free() {
+        let cache = cache(10);
+        let after_the_end = cache.authority().not_after();
+        assert!(matches!(cache.server_config(HOST, after_the_end), Err(Error::OutsideValidity { .. })));
+        cache.server_config(HOST, now()).unwrap();
+    }
+
+    #[test]
+    fn keeps_no_more_hosts_than_it_may() {
+        let cache = cache(8);
+        for bucket in 0..50 {
+            cache.server_config(&format!("bucket-{bucket}.s3.amazonaws.com"), now()).unwrap();
+            assert!(cache.entries.len() <= 8, "{}", cache.entries.len());
+        }
+    }
+
+    #[test]
+    fn offers_http_1_1_only() {
+        let cache = cache(10);
+        let mut client = client(cache.authority().certificate_der(), &TLS13, now());
+        client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let (_, server) = handshake(Arc::new(client), cache.server_config(HOST, now()).unwrap(), HOST).unwrap();
+        assert_eq!(server.alpn_protocol(), Some(&b"http/1.1"[..]));
+    }
+
+    #[test]
+    fn resumes_with_the_host_that_gave_the_ticket_and_no_other() {
+        let cache = cache(10);
+        let config = |host| cache.server_config(host, now()).unwrap();
+        for version in [&TLS12, &TLS13] {
+            let honest = Arc::new(client(cache.authority().certificate_der(), version, now()));
+            assert_eq!(kind(&honest, config(HOST), HOST), Full);
+            assert_eq!(kind(&honest, config(HOST), HOST), Resumed);
+
+            let careless = shows_tickets_to_anyone(client(cache.authority().certificate_der(), version, now()));
+            assert_eq!(kind(&careless, config(HOST), HOST), Full);
+            assert_eq!(kind(&careless, config(OTHER_HOST), OTHER_HOST), Full, "{version:?}");
+            assert_eq!(kind(&careless, config(OTHER_HOST), OTHER_HOST), Resumed);
+        }
+        let ticket = config(HOST).ticketer.encrypt(b"session").unwrap();
+        assert!(config(HOST).ticketer.decrypt(&ticket).is_some());
+        assert!(config(OTHER_HOST).ticketer.decrypt(&ticket).is_none());
+    }
+
+    #[test]
+    fn a_client_without_sni_is_shown_a_certificate_that_it_refuses() {
+        let cache = cache(10);
+        for version in [&TLS12, &TLS13] {
+            let mut client = client(cache.authority().certificate_der(), version, now());
+            client.enable_sni = false;
+            let config = cache.sni_required(now()).unwrap();
+            assert!(Arc::ptr_eq(&config, &cache.sni_required(now()).unwrap()));
+            let error = handshake(Arc::new(client), config, HOST).unwrap_err();
+            assert!(matches!(error, rustls::Error::InvalidCertificate(_)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn prints_no_key() {
+        let cache = LeafCache::new(Arc::new(authority()), 10).unwrap();
+        assert_eq!(format!("{cache:?}"), "LeafCache { hosts: 0, .. }");
     }
 }

@@ -10,6 +10,9 @@ mod error;
 mod leaf;
 mod leaf_cache;
 
+#[cfg(test)]
+mod testing;
+
 pub use authority::Authority;
 pub use bundle::PKCS12_PASSWORD;
 pub use constraints::NameConstraints;
