@@ -239,3 +239,69 @@ impl<'b> Bytes<'b> {
         str::from_utf8(self.take(length)?).map_err(|_| BlockError::Damaged)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+
+    use super::*;
+
+    fn any_record() -> impl Strategy<Value = CallRecord> {
+        let who = (
+            option::of("[A-Z0-9]{20}"),
+            option::of("[a-z0-9]{1,20}"),
+            option::of("[a-z]{1,3}"),
+            option::of("[a-z]{1,3}"),
+            option::of("[a-z]{1,3}"),
+        );
+        let texts = (".*", "[0-9.]{1,9}", ".*", option::of(".*"), option::of(".*"), option::of(".*"), option::of(".*"));
+        let numbers = (0..253_402_300_799_000_i64, 0..4_u8, any::<u16>(), any::<[u64; 3]>());
+        (who, texts, numbers).prop_map(|(who, texts, numbers)| CallRecord {
+            at: Timestamp::from_millis(numbers.0),
+            id: texts.0,
+            client: texts.1,
+            access_key_id: who.0.map(|id| AccessKeyId::new(id).unwrap()),
+            request: who.1.map(|id| AccessRequestId::new(id).unwrap()),
+            user: who.2.map(|id| UserName::new(id).unwrap()),
+            environment: who.3.map(|id| EnvironmentId::new(id).unwrap()),
+            host: texts.2,
+            service: who.4.map(|id| ServiceId::new(id).unwrap()),
+            operation: texts.3,
+            region: texts.4,
+            outcome: outcome(numbers.1).unwrap(),
+            error: texts.5,
+            status: numbers.2,
+            bytes_in: numbers.3[0],
+            bytes_out: numbers.3[1],
+            duration_us: numbers.3[2],
+            cloud_request_id: texts.6,
+        })
+    }
+
+    fn decode(block: &[u8]) -> Result<Vec<CallRecord>, BlockError> {
+        let mut records = Vec::new();
+        Block::open(block)?.records(|record| records.push(record))?;
+        Ok(records)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(records in vec(any_record(), 0..20)) {
+            prop_assert_eq!(decode(&encode(&records)).unwrap(), records);
+        }
+
+        /// A block cut short is told, and no bytes whatever make reading panic.
+        #[test]
+        fn damage_is_told(records in vec(any_record(), 1..5), cut in any::<prop::sample::Index>(), junk in vec(any::<u8>(), 0..200)) {
+            let block = encode(&records);
+            prop_assert!(decode(&block[..cut.index(block.len())]).is_err());
+            let _ = decode(&junk);
+            let _ = decode(&[&[FORMAT], junk.as_slice()].concat());
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_named() {
+        assert_eq!(decode(&[9, 0]), Err(BlockError::Format(9)));
+    }
+}

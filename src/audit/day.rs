@@ -252,3 +252,21 @@ impl<E: Into<redb::Error>> From<E> for ReadError {
         Self::Storage(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_its_file_name() {
+        for (at, name) in [("2026-11-23T00:00:00Z", "2026-11-23.redb"), ("2028-02-29T23:59:59.999Z", "2028-02-29.redb")]
+        {
+            let day = Day::of(Timestamp::parse_rfc3339(at).unwrap());
+            assert_eq!(day.file(), name);
+            assert_eq!(Day::of_file(name), Some(day));
+        }
+        for name in ["2026-11-23", "2026-11-31.redb", "2026-1-3.redb", "+026-11-23.redb", "a-b-c.redb", "lost+found"] {
+            assert_eq!(Day::of_file(name), None, "{name}");
+        }
+    }
+}

@@ -188,3 +188,19 @@ impl Queue {
         state.closing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_refuses_until_a_place_is_given_back() {
+        let sink = Sink::new(2);
+        let first = sink.reserve().unwrap();
+        let _second = sink.clone().reserve().unwrap();
+        assert_eq!(sink.reserve().unwrap_err(), Full);
+        drop(first);
+        let _third = sink.reserve().unwrap();
+        assert_eq!(sink.reserve().unwrap_err(), Full);
+    }
+}
