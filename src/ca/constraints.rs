@@ -9,6 +9,9 @@
 //! - Directory names stay free: webpki refuses every leaf under such a constraint, Go every chain. No TLS client
 //!   recognises a server by them; the root's extended key usage keeps it from anything that is not a TLS server.
 //! - URIs stay free: rcgen cannot write the constraint, and no TLS client recognises a server by one.
+//!
+//! OpenSSL, webpki, Go and Node hold a root to its constraints; Java reads them and does not (it heeds those of
+//! intermediates only).
 
 use std::{
     borrow::Cow,

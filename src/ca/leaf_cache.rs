@@ -38,7 +38,7 @@ struct Entry {
 }
 
 impl LeafCache {
-    /// Keeps settings for about `capacity` hosts, some 4 KiB each.
+    /// Keeps settings for about `capacity` hosts, some 2 KiB each.
     pub fn new(authority: Arc<Authority>, capacity: usize) -> Result<Self, Error> {
         Ok(Self { authority, template: template()?, entries: Cache::new(capacity) })
     }
