@@ -1,1 +1,53 @@
-//! AWS Signature Version 4: parse, canonicalise, verify, sign. Bytes, keys and `now` come in; a proof or an error out.
+//! AWS Signature Version 4, both ways: is the client who it claims to be, and, for the cloud, a signature of our own.
+//!
+//! Pure: what arrived, keys and `now` come in; a proof or an error comes out. The order of a call:
+//!
+//! 1. [`parse`] reads what the client claims ([`Claim`]); nothing of it is proven, the access key id included.
+//! 2. [`KeyCache::key`] gives the signing key of that access key id, or, for an id that nobody has,
+//!    [`KeyCache::decoy`] a key of no use: go on with it all the same, and refuse in the end whatever comes out, so that
+//!    an unknown id and a wrong signature take the same time.
+//! 3. [`Claim::check_clock`] may come before the body is read, where its hash has to be computed.
+//! 4. [`Claim::verify`] turns the claim into [`Verified`].
+//! 5. [`sign`] puts the real identity in.
+//!
+//! **Between 4 and 5** a proxy removes hop-by-hop headers, those that `Connection` names included. It must leave alone
+//! what [`Claim::protects`]: with `Connection: X-Amz-Target` a client could otherwise make us drop what was verified.
+//!
+//! Specification: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
+
+mod cache;
+mod canonical;
+mod claim;
+mod date;
+mod key;
+mod payload;
+mod scheme;
+mod sign;
+mod signed_headers;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use cache::KeyCache;
+pub use canonical::PathStyle;
+pub use claim::{Claim, ParseError, parse};
+pub use key::{Scope, SigningKey};
+pub use payload::{Payload, Streaming};
+pub use scheme::Scheme;
+pub use sign::{SignError, Signing, sign};
+pub use signed_headers::SignedHeaders;
+pub use verify::{SignatureError, Verified};
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const TERMINATOR: &str = "aws4_request";
+
+/// The headers with a meaning of their own here.
+mod header {
+    pub(super) const CONTENT_SHA256: &str = "x-amz-content-sha256";
+    pub(super) const DATE: &str = "x-amz-date";
+    pub(super) const SECURITY_TOKEN: &str = "x-amz-security-token";
+
+    pub(super) fn is_amz(name: &str) -> bool {
+        name.starts_with("x-amz-")
+    }
+}

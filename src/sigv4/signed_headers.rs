@@ -1,0 +1,63 @@
+//! The list of headers that a signature covers.
+
+use http::HeaderMap;
+
+/// The names of the headers that a signature covers: lower-case, sorted, no repeats. The default is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignedHeaders(String);
+
+impl SignedHeaders {
+    /// Takes `host;x-amz-date` if it is lower-case, sorted and without repeats.
+    pub(super) fn parse(list: &str) -> Option<Self> {
+        let names = list.split(';');
+        let well_formed = names.clone().all(is_lower_case_name) && names.is_sorted_by(|a, b| a < b);
+        well_formed.then(|| Self(list.to_owned()))
+    }
+
+    /// The names among those of `headers` for which `wanted` holds.
+    pub(super) fn of(headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> Self {
+        let mut names: Vec<&str> = headers.keys().map(http::HeaderName::as_str).filter(|name| wanted(name)).collect();
+        names.sort_unstable();
+        Self(names.join(";"))
+    }
+
+    /// Is `name` (lower-case) on the list?
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|signed| signed == name)
+    }
+
+    /// The names, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(';').filter(|name| !name.is_empty())
+    }
+
+    /// `host;x-amz-date`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// RFC 9110 §5.6.2 `token`, without upper case.
+fn is_lower_case_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| {
+            matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_only_sorted_lower_case_names() {
+        for list in ["host", "host;x-amz-date", "a;a-b;ab;host"] {
+            assert_eq!(SignedHeaders::parse(list).unwrap().iter().collect::<Vec<_>>().join(";"), list);
+        }
+        for list in
+            ["", ";", "host;", ";host", "Host", "x-amz-date;host", "host;host", "host; x-amz-date", "a b", "a:b"]
+        {
+            assert_eq!(SignedHeaders::parse(list), None, "{list}");
+        }
+    }
+}
