@@ -1,0 +1,96 @@
+"""What an ordinary AWS client is given: a proxy address, a CA file, a key and its secret. Nothing else."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from .cloud import Key
+
+REGION = "us-east-1"
+# The machine may preset any of these, for itself.
+PRESET = re.compile(
+    r"AWS_|BOTO|.*_PROXY$|.*(CA_BUNDLE|CA_CERTS|CERT_FILE|CERT_DIR|SSL_CAINFO|ROOTS_FILE).*", re.IGNORECASE
+)
+CA_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to the cloud."""
+
+    proxy_url: str
+    ca: Path
+    key: Key
+
+    def environment(self) -> dict[str, str]:
+        """All that a client program sees of the world."""
+        return {
+            **without_presets(os.environ),
+            **dict.fromkeys(CA_VARIABLES, str(self.ca)),
+            "HTTPS_PROXY": self.proxy_url,
+            "AWS_ACCESS_KEY_ID": self.key.id,
+            "AWS_SECRET_ACCESS_KEY": self.key.secret,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def with_key(self, key: Key) -> "Way":
+        return Way(self.proxy_url, self.ca, key)
+
+    def boto3(self, service: str, region: str = REGION, **config: Any):
+        with environment(self.environment()):
+            session = boto3.Session(region_name=region)
+            return session.client(service, config=Config(**config) if config else None)
+
+
+def without_presets(variables: Any) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if not PRESET.match(name)}
+
+
+@contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    with mock.patch.dict(os.environ, variables, clear=True):
+        yield
+
+
+@dataclass
+class Refusal:
+    """A typed error of an SDK, as its user sees it."""
+
+    type: str
+    status: int
+    code: str
+    message: str
+    request_id: str
+    retries: int
+    headers: dict[str, str]
+
+
+def refusal(call, *arguments: Any, **parameters: Any) -> Refusal:
+    """Makes a call of boto3 that has to fail with a typed error."""
+    try:
+        answer = call(*arguments, **parameters)
+    except ClientError as error:
+        metadata = error.response["ResponseMetadata"]
+        return Refusal(
+            type(error).__name__,
+            metadata["HTTPStatusCode"],
+            error.response["Error"]["Code"],
+            error.response["Error"].get("Message", ""),
+            metadata.get("RequestId", ""),
+            metadata.get("RetryAttempts", 0),
+            metadata.get("HTTPHeaders", {}),
+        )
+    raise AssertionError(f"was let through: {answer}")

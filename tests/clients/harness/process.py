@@ -1,0 +1,89 @@
+"""Processes that a test starts, and waiting for what they do."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], limit: float, what: str, every: float = 0.05) -> T:
+    """The first true value of `condition`; fails the test if none comes within `limit` seconds."""
+    deadline = time.monotonic() + limit
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {limit:g} s for: {what}")
+        time.sleep(every)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Process:
+    """A program in the background, its output in a file."""
+
+    def __init__(self, arguments: list[str | Path], log: Path, environment: Mapping[str, str] | None = None):
+        self.arguments = [str(argument) for argument in arguments]
+        self.log = log
+        with log.open("ab") as output:
+            self.child = subprocess.Popen(
+                self.arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment) if environment is not None else None,
+            )
+
+    def wait_for_port(self, port: int, limit: float = 60) -> None:
+        def ready() -> bool:
+            if self.child.poll() is not None:
+                raise AssertionError(f"{self.arguments[0]} ended with {self.child.returncode}:\n{self.tail()}")
+            return listens(port)
+
+        wait_until(ready, limit, f"{self.arguments[0]} on port {port}")
+
+    def stop(self, limit: float = 40) -> int:
+        """Asks it to end, and gives its exit status."""
+        if self.child.poll() is None:
+            self.child.terminate()
+            try:
+                self.child.wait(limit)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"{self.arguments[0]} did not end within {limit:g} s of SIGTERM") from None
+        return self.child.returncode
+
+    def kill(self) -> None:
+        self.child.send_signal(signal.SIGKILL)
+        self.child.wait()
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def tail(self, lines: int = 30) -> str:
+        return "\n".join(self.text().splitlines()[-lines:])
+
+    def status_kib(self, field: str) -> int:
+        """A figure of /proc/PID/status in KiB: `VmRSS`, `VmHWM`."""
+        for line in Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1])
+        raise AssertionError(f"no {field} of process {self.child.pid}")
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.child.pid}/fd").iterdir()))
