@@ -1,0 +1,342 @@
+//! The catalogue of AWS's services, read once from the generated `assets/aws/catalogue.tsv`.
+//!
+//! One fact a line, fields parted by tabs, places by spaces:
+//!
+//! | line | fields |
+//! | --- | --- |
+//! | `botocore` | the version whose models it was made from |
+//! | `partition` | id, DNS suffix, dual-stack suffix, global region, regions |
+//! | `service` | botocore's id, name, a line about it; the lines below belong to it up to the next one |
+//! | `protocol` | wire protocols accepted, the SDKs' own first |
+//! | `path` | `once`: the canonical path is encoded once and not normalised (S3) |
+//! | `target` | prefix of `X-Amz-Target` |
+//! | `xml` | API version, XML namespace of its answers |
+//! | `host` | template, signing name, signing region (`=` the host's own, `*` the partition's global one), places: partitions, regions, or `*` for all |
+//! | `op` | operation, `credentials` if its answer hands them out, and for REST: method, path template |
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::LazyLock,
+};
+
+use super::{
+    host::{Form, SigningRegion},
+    route::Router,
+};
+use crate::model::{Operation, ServiceId};
+
+/// AWS as the gateway knows it.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// The botocore release that the data was made from.
+    pub botocore: &'static str,
+    pub(super) partitions: Vec<Partition>,
+    pub(super) regions: HashMap<&'static str, Region>,
+    pub(super) services: Vec<Service>,
+    pub(super) forms: HashMap<&'static str, Vec<Form>>,
+}
+
+/// A service of AWS.
+#[derive(Debug)]
+pub struct Service {
+    /// botocore's id: `dynamodb`.
+    pub id: ServiceId,
+    /// The name people use: `DynamoDB`.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+    /// The protocols it is spoken to in; the first is what SDKs use.
+    pub protocols: Vec<Protocol>,
+    pub(super) path_once: bool,
+    pub(super) target: Option<&'static str>,
+    pub(super) api_version: Option<&'static str>,
+    pub(super) xml_namespace: Option<&'static str>,
+    pub(super) operations: HashMap<&'static str, Operation>,
+    pub(super) routes: Router,
+}
+
+/// How a service is spoken to, and how it words its errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Smithy RPC v2 with CBOR.
+    Cbor,
+    /// EC2's variant of the query protocol.
+    Ec2,
+    /// AWS JSON 1.0.
+    Json10,
+    /// AWS JSON 1.1.
+    Json11,
+    /// Forms in, XML out.
+    Query,
+    /// Paths and methods, JSON bodies.
+    RestJson,
+    /// Paths and methods, XML bodies.
+    RestXml,
+}
+
+/// A part of AWS that shares nothing with the others.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) id: &'static str,
+    /// The suffixes of its hosts, without and with dual stack, and what templates call them.
+    pub(super) suffixes: [(&'static str, &'static str); 2],
+    pub(super) global_region: &'static str,
+}
+
+/// A region: its place in the bit sets of [`Form`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Region {
+    pub(super) name: &'static str,
+    pub(super) index: u32,
+    pub(super) partition: usize,
+}
+
+/// A line of the data can't be read: the generator and this reader disagree.
+#[derive(Debug, thiserror::Error)]
+#[error("catalogue line {line}: {what}")]
+pub struct CatalogueError {
+    line: usize,
+    what: &'static str,
+}
+
+static EMBEDDED: LazyLock<Catalogue> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the data is part of the program, and a test reads it")]
+    Catalogue::parse(include_str!("../../../assets/aws/catalogue.tsv")).expect("the embedded catalogue is readable")
+});
+
+impl Catalogue {
+    /// The catalogue that was built in.
+    pub fn embedded() -> &'static Self {
+        &EMBEDDED
+    }
+
+    /// Every service, sorted by id.
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// The service with botocore's id `id`.
+    pub fn service(&self, id: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.id.as_str() == id)
+    }
+
+    /// The DNS suffixes under which all of its hosts lie: what the CA may vouch for.
+    pub fn permitted_domains(&self) -> Vec<&'static str> {
+        let all: BTreeSet<_> = self.partitions.iter().flat_map(|p| p.suffixes.map(|(_, suffix)| suffix)).collect();
+        all.into_iter().collect()
+    }
+
+    fn parse(text: &'static str) -> Result<Self, CatalogueError> {
+        let mut catalogue = Self {
+            botocore: "",
+            partitions: Vec::new(),
+            regions: HashMap::new(),
+            services: Vec::new(),
+            forms: HashMap::new(),
+        };
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
+            let mut fields = line.split('\t');
+            let kind = fields.next().unwrap_or_default();
+            catalogue.take(kind, &mut fields).map_err(|what| CatalogueError { line: number + 1, what })?;
+            if fields.next().is_some() {
+                return Err(CatalogueError { line: number + 1, what: "too many fields" });
+            }
+        }
+        Ok(catalogue)
+    }
+
+    fn take(&mut self, kind: &str, fields: &mut Fields) -> Result<(), &'static str> {
+        match kind {
+            "botocore" => self.botocore = next(fields)?,
+            "partition" => self.take_partition(fields)?,
+            "service" => {
+                let id = ServiceId::new(next(fields)?).map_err(|_| "not a service id")?;
+                self.services.push(Service::new(id, next(fields)?, next(fields)?));
+            }
+            "host" => {
+                let service = self.services.len().checked_sub(1).ok_or("a host before any service")?;
+                let (template, form) = self.form(service, fields)?;
+                self.forms.entry(template).or_default().push(form);
+            }
+            _ => self.services.last_mut().ok_or("a detail before any service")?.take(kind, fields)?,
+        }
+        Ok(())
+    }
+
+    fn take_partition(&mut self, fields: &mut Fields) -> Result<(), &'static str> {
+        let partition = self.partitions.len();
+        self.partitions.push(Partition {
+            id: next(fields)?,
+            suffixes: [("{dns}", next(fields)?), ("{dual}", next(fields)?)],
+            global_region: next(fields)?,
+        });
+        for name in next(fields)?.split(' ') {
+            let index = u32::try_from(self.regions.len()).map_err(|_| "too many regions")?;
+            self.regions.insert(name, Region { name, index, partition });
+        }
+        if self.regions.len() > 128 || self.partitions.len() > 128 {
+            return Err("more regions or partitions than a bit set holds");
+        }
+        Ok(())
+    }
+
+    fn form(&self, service: usize, fields: &mut Fields) -> Result<(&'static str, Form), &'static str> {
+        let template = next(fields)?;
+        let signing_name = next(fields)?;
+        let signing_region = match next(fields)? {
+            "=" => SigningRegion::OfHost,
+            "*" => SigningRegion::Global,
+            region => SigningRegion::Fixed(region),
+        };
+        let regional = template.contains("{region}");
+        let mut places = 0_u128;
+        for place in next(fields)?.split(' ') {
+            if let Some(region) = self.regions.get(place) {
+                places |= 1 << region.index;
+            } else if regional {
+                let inside =
+                    |at: &&Region| place == "*" || self.partitions.get(at.partition).is_some_and(|p| p.id == place);
+                places |= self.regions.values().filter(inside).fold(0, |set, region| set | 1 << region.index);
+            } else {
+                let named = |(_, partition): &(usize, &Partition)| place == "*" || partition.id == place;
+                places |= self.partitions.iter().enumerate().filter(named).fold(0, |set, (index, _)| set | 1 << index);
+            }
+        }
+        if places == 0 {
+            return Err("a host without a place");
+        }
+        Ok((template, Form { service, signing_name, signing_region, places }))
+    }
+}
+
+impl Service {
+    fn new(id: ServiceId, name: &'static str, about: &'static str) -> Self {
+        Self {
+            id,
+            name,
+            about,
+            protocols: Vec::new(),
+            path_once: false,
+            target: None,
+            api_version: None,
+            xml_namespace: None,
+            operations: HashMap::new(),
+            routes: Router::default(),
+        }
+    }
+
+    /// Does its canonical path stay as the client wrote it (S3), instead of being normalised and encoded again?
+    pub const fn path_is_encoded_once(&self) -> bool {
+        self.path_once
+    }
+
+    /// Is `name` one of its operations, and does it hand out credentials?
+    pub fn operation(&self, name: &str) -> Option<Operation> {
+        self.operations.get(name).copied()
+    }
+
+    /// All of its operations, in no order.
+    pub fn operations(&self) -> impl Iterator<Item = Operation> {
+        self.operations.values().copied()
+    }
+
+    fn take(&mut self, kind: &str, fields: &mut Fields) -> Result<(), &'static str> {
+        match kind {
+            "protocol" => {
+                self.protocols = fields.map(Protocol::from_name).collect::<Option<_>>().ok_or("unknown protocol")?;
+            }
+            "path" => self.path_once = next(fields)? == "once",
+            "target" => self.target = Some(next(fields)?),
+            "xml" => {
+                self.api_version = Some(next(fields)?);
+                self.xml_namespace = Some(next(fields)?);
+            }
+            "op" => {
+                let name = next(fields)?;
+                let operation = Operation { name, hands_out_credentials: next(fields)? == "credentials" };
+                self.operations.insert(name, operation);
+                if let Some(method) = fields.next() {
+                    self.routes.add(method, next(fields)?, operation);
+                }
+            }
+            _ => return Err("unknown kind of line"),
+        }
+        Ok(())
+    }
+}
+
+impl Protocol {
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "cbor" => Self::Cbor,
+            "ec2" => Self::Ec2,
+            "json-1.0" => Self::Json10,
+            "json-1.1" => Self::Json11,
+            "query" => Self::Query,
+            "rest-json" => Self::RestJson,
+            "rest-xml" => Self::RestXml,
+            _ => return None,
+        })
+    }
+
+    /// AWS JSON, either version.
+    pub const fn is_json_rpc(self) -> bool {
+        matches!(self, Self::Json10 | Self::Json11)
+    }
+
+    /// Method and path name the operation.
+    pub const fn is_rest(self) -> bool {
+        matches!(self, Self::RestJson | Self::RestXml)
+    }
+
+    /// `Action` names the operation.
+    pub const fn is_query(self) -> bool {
+        matches!(self, Self::Query | Self::Ec2)
+    }
+}
+
+type Fields = std::str::Split<'static, char>;
+
+fn next(fields: &mut Fields) -> Result<&'static str, &'static str> {
+    fields.next().ok_or("too few fields")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_catalogue_is_whole() {
+        let catalogue = Catalogue::embedded();
+        let ids: Vec<_> = catalogue.services().iter().map(|service| service.id.as_str()).collect();
+        assert_eq!(ids, ["apigateway", "dynamodb", "ecs", "glacier", "lambda", "redshift", "route53", "ses", "sns"]);
+        for service in catalogue.services() {
+            assert!(!service.protocols.is_empty() && !service.operations.is_empty(), "{}", service.id);
+            assert!(!service.name.is_empty() && service.about.ends_with('.'), "{}", service.id);
+        }
+        assert_eq!(catalogue.service("ses").unwrap().name, "Simple Email Service (SES)");
+        let domains = catalogue.permitted_domains();
+        assert!(domains.contains(&"amazonaws.com") && domains.contains(&"api.aws"), "{domains:?}");
+    }
+
+    #[test]
+    fn credential_operations_are_known() {
+        let redshift = Catalogue::embedded().service("redshift").unwrap();
+        assert!(redshift.operation("GetClusterCredentials").unwrap().hands_out_credentials);
+        assert!(redshift.operation("GetClusterCredentialsWithIAM").unwrap().hands_out_credentials);
+        assert!(!redshift.operation("DescribeClusters").unwrap().hands_out_credentials);
+    }
+
+    #[test]
+    fn a_line_that_makes_no_sense_is_told_by_number() {
+        for (text, line) in [
+            ("op\tA\t-", 1),
+            ("service\ta\tA\tB.\nnonsense\tx", 2),
+            ("service\ta\tA\tB.\nprotocol\tsoap", 2),
+            ("service\ta\tA\tB.\textra", 1),
+            ("service\ta\tA\tB.\nhost\ta.{dns}\ta\t=\tnowhere", 2),
+        ] {
+            assert_eq!(Catalogue::parse(text).unwrap_err().line, line, "{text}");
+        }
+    }
+}

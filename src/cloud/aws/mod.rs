@@ -1,0 +1,14 @@
+//! AWS, from generated data: which host is which service, what a call is called there, and how an error is worded.
+//!
+//! No service has code of its own. What a service is stands in `assets/aws/catalogue.tsv`.
+
+mod catalogue;
+pub mod error;
+mod form;
+mod host;
+mod name;
+mod route;
+
+pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};
+pub use host::{Claim, Host, ScopeMismatch};
+pub use name::{Dialect, Named};

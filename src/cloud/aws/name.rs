@@ -1,0 +1,379 @@
+//! What a request is called: service and operation, read from what its protocol says on the wire.
+//!
+//! A request whose signs point to two protocols, or twice to an operation, is not named at all: the cloud might read
+//! the other one. What is not named, the gateway refuses.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method, header, request::Parts};
+
+use super::{
+    catalogue::{Protocol, Service},
+    form,
+    host::{Claim, Host},
+};
+use crate::model::{AccountId, Call, CloudId, Operation};
+
+/// The protocol that a client is to be answered in, and the service it believes to talk to.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialect<'c> {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The service, for its XML namespace.
+    pub service: Option<&'c Service>,
+}
+
+/// A request that was looked at: what it is, as far as it could be told, and how to answer it.
+#[derive(Debug)]
+pub struct Named<'c> {
+    /// What it wants to do. Its operation is none if that could not be told beyond doubt.
+    pub call: Call,
+    /// How to answer it.
+    pub dialect: Dialect<'c>,
+}
+
+/// What the headers say about the protocol.
+enum Sign<'p> {
+    Cbor,
+    Conflict,
+    Nothing,
+    Target(&'p str),
+}
+
+struct Found<'c> {
+    service: &'c Service,
+    protocol: Protocol,
+    operation: Operation,
+    account: Option<AccountId>,
+}
+
+/// `Action` and `Version` of a query request.
+struct Form<'p> {
+    action: Cow<'p, [u8]>,
+    version: Option<Cow<'p, [u8]>>,
+}
+
+impl<'c> Claim<'c, '_> {
+    /// Is the operation written in the body, so that the body has to be held to name it?
+    pub fn needs_body_to_name(&self, parts: &Parts) -> bool {
+        parts.method == Method::POST && matches!(sign(&parts.headers), Sign::Nothing) && self.may_be_query(parts)
+    }
+
+    /// Names the call. `body` matters only if [`Claim::needs_body_to_name`]; else it may be empty.
+    pub fn name(&self, parts: &Parts, body: &[u8]) -> Named<'c> {
+        let form = if self.may_be_query(parts) { Form::read(parts, body) } else { None };
+        let several = self.services().nth(1).is_some();
+        let mut found = self.services().filter_map(|service| {
+            let form = form.as_ref().filter(|form| !several || form.is_for(service));
+            recognise(service, parts, form)
+        });
+        let (first, second) = (found.next(), found.next());
+        let mut named = self.unnamed(parts);
+        let Some(found) = first.filter(|_| second.is_none()) else { return named };
+        named.dialect = Dialect { protocol: found.protocol, service: Some(found.service) };
+        named.call.service = found.service.id.clone();
+        match (&named.call.account, found.account) {
+            (Some(host), Some(path)) if *host != path => return named,
+            (None, Some(path)) => named.call.account = Some(path),
+            _ => {}
+        }
+        named.call.operation = Some(found.operation);
+        named
+    }
+
+    fn unnamed(&self, parts: &Parts) -> Named<'c> {
+        let dialect = dialect(self.services(), parts);
+        let service = dialect.service.unwrap_or(self.service);
+        Named {
+            call: Call {
+                cloud: CloudId::aws(),
+                service: service.id.clone(),
+                operation: None,
+                account: self.host.account().cloned(),
+            },
+            dialect,
+        }
+    }
+
+    /// A query service's calls go to `/`; where a REST service shares the host, all other paths are its.
+    fn may_be_query(&self, parts: &Parts) -> bool {
+        let speaks = |is: fn(Protocol) -> bool| self.services().any(|service| service.protocols.iter().any(|&p| is(p)));
+        speaks(Protocol::is_query) && (parts.uri.path() == "/" || !speaks(Protocol::is_rest))
+    }
+}
+
+impl<'c> Host<'c> {
+    /// How to answer a request that is refused before it could be named.
+    pub fn dialect(&self, parts: &Parts) -> Dialect<'c> {
+        dialect(self.services(), parts)
+    }
+}
+
+impl Dialect<'static> {
+    /// How to answer a request of which not even the service is known.
+    pub fn guess(parts: &Parts) -> Self {
+        Self { protocol: looks_like(parts).unwrap_or(Protocol::RestJson), service: None }
+    }
+}
+
+/// Of the protocols that the services speak, the one that the request looks most like.
+fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &Parts) -> Dialect<'c> {
+    let looks = looks_like(parts);
+    let like = |protocol: &&Protocol| {
+        looks.is_some_and(|looks| {
+            looks == **protocol
+                || (looks.is_query() && protocol.is_query())
+                || (looks.is_json_rpc() && protocol.is_json_rpc())
+        })
+    };
+    let match_in = |service: &'c Service| service.protocols.iter().find(like).map(|&protocol| (service, protocol));
+    let alike = services.clone().find_map(match_in);
+    match alike.or_else(|| services.find_map(|service| Some((service, *service.protocols.first()?)))) {
+        Some((service, protocol)) => Dialect { protocol, service: Some(service) },
+        None => Dialect { protocol: Protocol::RestJson, service: None },
+    }
+}
+
+fn looks_like(parts: &Parts) -> Option<Protocol> {
+    let content_type = content_type(&parts.headers).unwrap_or_default();
+    if parts.headers.contains_key("smithy-protocol") {
+        Some(Protocol::Cbor)
+    } else if content_type.eq_ignore_ascii_case("application/x-amz-json-1.1") {
+        Some(Protocol::Json11)
+    } else if parts.headers.contains_key("x-amz-target") {
+        Some(Protocol::Json10)
+    } else if is_form(content_type)
+        || parts.uri.query().is_some_and(|query| form::values(query.as_bytes(), "Action").next().is_some())
+    {
+        Some(Protocol::Query)
+    } else {
+        None
+    }
+}
+
+fn recognise<'c>(service: &'c Service, parts: &Parts, form: Option<&Form<'_>>) -> Option<Found<'c>> {
+    let speaks = |is: fn(Protocol) -> bool| service.protocols.iter().copied().find(|&protocol| is(protocol));
+    let plain = |protocol, operation| Some(Found { service, protocol, operation, account: None });
+    match sign(&parts.headers) {
+        Sign::Conflict => None,
+        Sign::Cbor => {
+            let protocol = speaks(|protocol| protocol == Protocol::Cbor)?;
+            // Smithy RPC v2 CBOR, "Requests": POST /service/{service}/operation/{operation}
+            let path = parts.uri.path().strip_prefix("/service/")?.strip_prefix(service.target?)?;
+            let operation = service.operation(path.strip_prefix("/operation/")?)?;
+            (parts.method == Method::POST).then_some(())?;
+            plain(protocol, operation)
+        }
+        Sign::Target(target) => {
+            let protocol = speaks(Protocol::is_json_rpc)?;
+            let operation = service.operation(target.strip_prefix(service.target?)?.strip_prefix('.')?)?;
+            (parts.method == Method::POST && parts.uri.path() == "/").then_some(())?;
+            plain(protocol, operation)
+        }
+        Sign::Nothing => {
+            if let (Some(protocol), Some(form)) = (speaks(Protocol::is_query), form) {
+                let operation = service.operation(std::str::from_utf8(&form.action).ok()?)?;
+                return plain(protocol, operation);
+            }
+            let protocol = speaks(Protocol::is_rest)?;
+            let query = parts.uri.query().unwrap_or_default();
+            let path_normalised = !service.path_is_encoded_once();
+            let found = service.routes.find(parts.method.as_str(), parts.uri.path(), query, path_normalised)?;
+            let account = found.account.ok()?;
+            Some(Found { service, protocol, operation: found.operation, account })
+        }
+    }
+}
+
+fn sign(headers: &HeaderMap) -> Sign<'_> {
+    let mut targets = headers.get_all("x-amz-target").iter();
+    let cbor = headers.contains_key("smithy-protocol");
+    match (targets.next(), targets.next(), cbor) {
+        (None, _, false) => Sign::Nothing,
+        (None, _, true) if single(headers, "smithy-protocol") == Some("rpc-v2-cbor") => Sign::Cbor,
+        (Some(target), None, false) => target.to_str().map_or(Sign::Conflict, Sign::Target),
+        _ => Sign::Conflict,
+    }
+}
+
+impl<'p> Form<'p> {
+    /// Reads the query string and the body together, as the query protocol does; none if either is in doubt.
+    fn read(parts: &'p Parts, body: &'p [u8]) -> Option<Self> {
+        let query = parts.uri.query().unwrap_or_default().as_bytes();
+        let headers = &parts.headers;
+        let bodiless = headers.get(header::TRANSFER_ENCODING).is_none()
+            && headers.get_all(header::CONTENT_LENGTH).iter().all(|length| length == "0");
+        let readable = match parts.method {
+            Method::GET => bodiless && body.is_empty(),
+            Method::POST => (bodiless && body.is_empty()) || is_form(content_type(headers)?),
+            _ => false,
+        };
+        if !readable || headers.contains_key(header::CONTENT_ENCODING) {
+            return None;
+        }
+        let only = |key: &'static str| {
+            let mut all = form::values(query, key).chain(form::values(body, key));
+            let times = form::count_in_any_case(query, key) + form::count_in_any_case(body, key);
+            (times <= 1).then(|| all.next())
+        };
+        Some(Self {
+            action: form::decode(only("Action")??)?,
+            version: match only("Version")? {
+                Some(version) => Some(form::decode(version)?),
+                None => None,
+            },
+        })
+    }
+
+    /// Where several services share a host, the version tells them apart.
+    fn is_for(&self, service: &Service) -> bool {
+        self.version.as_deref() == service.api_version.map(str::as_bytes)
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    single(headers, "content-type").map(|value| value.split(';').next().unwrap_or_default().trim())
+}
+
+fn is_form(content_type: &str) -> bool {
+    content_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+fn single<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut all = headers.get_all(name).iter();
+    let first = all.next()?.to_str().ok()?;
+    all.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::cloud::aws::Catalogue;
+
+    /// Names a request written as `METHOD path-and-query` with `name: value` headers.
+    fn name(host: &str, request: &str, headers: &[(&str, &str)], body: &str) -> Named<'static> {
+        let catalogue = Catalogue::embedded();
+        let host = catalogue.host(host).unwrap();
+        let service = host.services().next().unwrap().id.as_str();
+        let claim = host.claim(service, host.region().unwrap_or("us-east-1")).unwrap();
+        let (method, target) = request.split_once(' ').unwrap();
+        let mut builder = Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        claim.name(&builder.body(()).unwrap().into_parts().0, body.as_bytes())
+    }
+
+    const DYNAMODB: &str = "dynamodb.us-east-1.amazonaws.com";
+    const GLACIER: &str = "glacier.us-east-1.amazonaws.com";
+    const LAMBDA: &str = "lambda.us-east-1.amazonaws.com";
+    const SNS: &str = "sns.us-east-1.amazonaws.com";
+    const APIGATEWAY: &str = "apigateway.us-east-1.amazonaws.com";
+    const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+
+    #[test]
+    fn calls_are_named_by_what_their_protocol_says() {
+        let target = ("x-amz-target", "DynamoDB_20120810.PutItem");
+        for (host, request, headers, body, operation) in [
+            (DYNAMODB, "POST /", vec![target], "{}", Some("PutItem")),
+            (DYNAMODB, "GET /", vec![target], "{}", None),
+            (DYNAMODB, "POST /", vec![target, target], "{}", None),
+            (DYNAMODB, "POST /", vec![target, ("smithy-protocol", "rpc-v2-cbor")], "{}", None),
+            (
+                DYNAMODB,
+                "POST /service/DynamoDB_20120810/operation/PutItem",
+                vec![("smithy-protocol", "rpc-v2-cbor")],
+                "",
+                None,
+            ),
+            (DYNAMODB, "POST /", vec![("x-amz-target", "DynamoDB_20120810.Nonsense")], "{}", None),
+            (DYNAMODB, "POST /", vec![("x-amz-target", "dynamodb_20120810.PutItem")], "{}", None),
+            (DYNAMODB, "POST /", vec![], "{}", None),
+            (SNS, "POST /", vec![FORM], "Action=Publish&Version=2010-03-31&Message=a", Some("Publish")),
+            (SNS, "POST /", vec![FORM], "Message=a%26Action%3DX&Action=Publish", Some("Publish")),
+            (SNS, "GET /?Action=Publish&Message=a", vec![], "", Some("Publish")),
+            (SNS, "POST /?Action=Publish", vec![], "", Some("Publish")),
+            (SNS, "POST /?Action=Publish", vec![FORM], "Action=Subscribe", None),
+            (SNS, "POST /", vec![FORM], "Action=Publish&Action=Publish", None),
+            (SNS, "POST /", vec![FORM], "Action=Publish&%41ction=Subscribe", None),
+            (SNS, "POST /", vec![FORM], "Action=Publish;Action=Subscribe", None),
+            (SNS, "POST /", vec![FORM], "Action=Publish&action=Subscribe", None),
+            (SNS, "POST /", vec![FORM], "action=Publish", None),
+            (SNS, "POST /", vec![FORM], "Action=publish", None),
+            (SNS, "POST /", vec![FORM, ("content-encoding", "gzip")], "Action=Publish", None),
+            (SNS, "POST /", vec![("content-type", "application/json")], "Action=Publish", None),
+            (SNS, "POST /", vec![FORM, ("x-amz-target", "Sns.Publish")], "Action=Publish", None),
+            (SNS, "PUT /", vec![FORM], "Action=Publish", None),
+            (SNS, "GET /?Action=Publish", vec![("content-length", "5")], "x=y&z", None),
+            (LAMBDA, "GET /2015-03-31/functions", vec![], "", Some("ListFunctions")),
+            (LAMBDA, "GET /2015-03-31/functions/", vec![], "", Some("ListFunctions")),
+            (LAMBDA, "GET /2015-03-31/functions/f", vec![], "", Some("GetFunction")),
+            (LAMBDA, "POST /2015-03-31/functions/f/invocations", vec![], "{}", Some("Invoke")),
+            (LAMBDA, "POST /2015-03-31/functions/f%2Fg/invocations", vec![], "{}", Some("Invoke")),
+            (LAMBDA, "POST /2015-03-31/functions/f/invocations", vec![("x-amz-target", "a.b")], "{}", None),
+            (LAMBDA, "POST /2015-03-31/functions/f/%69nvocations", vec![], "{}", None),
+            (LAMBDA, "POST /2015-03-31/functions//invocations", vec![], "{}", None),
+            (LAMBDA, "POST /2015-03-31/functions/f/../g", vec![], "{}", None),
+            (LAMBDA, "POST /2015-03-31/functions/%2e%2e/invocations", vec![], "{}", None),
+            (LAMBDA, "POST /2015-03-31/functions/a%2f..%2fb/invocations", vec![], "{}", None),
+            (LAMBDA, "POST /2015-03-31/functions/%zz/invocations", vec![], "{}", None),
+            (LAMBDA, "DELETE /2015-03-31/functions", vec![], "", None),
+            (
+                LAMBDA,
+                "GET /2019-09-30/functions/f/provisioned-concurrency?List=ALL",
+                vec![],
+                "",
+                Some("ListProvisionedConcurrencyConfigs"),
+            ),
+            (
+                LAMBDA,
+                "GET /2019-09-30/functions/f/provisioned-concurrency?Qualifier=1",
+                vec![],
+                "",
+                Some("GetProvisionedConcurrencyConfig"),
+            ),
+            (LAMBDA, "GET /2019-09-30/functions/f/provisioned-concurrency?List=ALL&List=X", vec![], "", None),
+            (GLACIER, "POST /-/vaults/v/tags?operation=add", vec![], "{}", Some("AddTagsToVault")),
+            (GLACIER, "POST /-/vaults/v/tags?operation=%72emove", vec![], "{}", Some("RemoveTagsFromVault")),
+            (GLACIER, "POST /-/vaults/v/tags?operation=add&operation=remove", vec![], "{}", None),
+            (GLACIER, "POST /-/vaults/v/tags", vec![], "{}", None),
+            (APIGATEWAY, "POST /restapis", vec![], "{}", Some("CreateRestApi")),
+            (APIGATEWAY, "POST /restapis?mode=import", vec![], "{}", Some("ImportRestApi")),
+            (APIGATEWAY, "GET /", vec![], "", None),
+        ] {
+            let named = name(host, request, &headers, body);
+            assert_eq!(named.call.operation.map(|operation| operation.name), operation, "{request} {headers:?} {body}");
+        }
+    }
+
+    #[test]
+    fn the_account_that_a_call_names_is_told() {
+        let (own, other) = ("123456789012", "210987654321");
+        for (host, request, account) in [
+            (GLACIER, "GET /-/vaults", None),
+            (GLACIER, "GET /210987654321/vaults", Some(other)),
+            (LAMBDA, "GET /2015-03-31/functions/f", None),
+            (LAMBDA, "GET /2015-03-31/functions/arn:aws:lambda:us-east-1:210987654321:function:f", Some(other)),
+            (
+                LAMBDA,
+                "GET /2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A210987654321%3Afunction%3Af",
+                Some(other),
+            ),
+            (LAMBDA, "GET /2015-03-31/functions/210987654321:function:f", Some(other)),
+            (APIGATEWAY, "GET /tags/arn%3Aaws%3Aapigateway%3Aus-east-1%3A%3A%2Frestapis%2Fabc", None),
+        ] {
+            let named = name(host, request, &[], "");
+            assert!(named.call.operation.is_some(), "{request}");
+            assert_eq!(named.call.account.as_ref().map(AccountId::as_str), account, "{request}");
+        }
+        let named = name(
+            "123456789012.ddb.us-east-1.amazonaws.com",
+            "POST /",
+            &[("x-amz-target", "DynamoDB_20120810.GetItem")],
+            "{}",
+        );
+        assert_eq!(named.call.account.as_ref().map(AccountId::as_str), Some(own));
+    }
+}
