@@ -7,4 +7,5 @@
     reason = "clippy.toml permits these in tests, but does not see that this is one as a whole"
 )]
 
+mod architecture;
 mod ca;
