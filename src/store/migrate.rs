@@ -1,0 +1,98 @@
+//! From an older schema to the present one, step by step, in the transaction that opens the database.
+
+use super::{
+    Error, Read, Writer,
+    schema::{CURRENT, SCHEMA},
+};
+
+/// Brings records from one schema to the next.
+type Step = fn(&mut Writer) -> Result<(), Error>;
+
+/// The steps: the first leads from schema 1 to 2, the next from 2 to 3.
+const STEPS: [Step; CURRENT as usize - 1] = [];
+
+/// Brings the database to the present schema; all or nothing.
+pub(super) fn to_current(writer: &mut Writer) -> Result<(), Error> {
+    run(writer, &STEPS)
+}
+
+fn run(writer: &mut Writer, steps: &[Step]) -> Result<(), Error> {
+    let known = u32::try_from(steps.len() + 1).unwrap_or(u32::MAX);
+    let Some(found) = writer.find(&SCHEMA, &())? else { return writer.put(&SCHEMA, &(), &known) };
+    let waiting = match found.checked_sub(1).and_then(|done| steps.get(done as usize..)) {
+        Some([]) => return Ok(()),
+        Some(waiting) => waiting,
+        None if found > known => return Err(Error::NewerSchema { found, known }),
+        None => return Err(Error::Damaged { table: SCHEMA.name(), reason: "there is no such schema".into() }),
+    };
+    for step in waiting {
+        step(writer)?;
+    }
+    writer.put(&SCHEMA, &(), &known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{MasterKey, Order, Span, Store, Table},
+        *,
+    };
+
+    const OLD: Table<String, u32> = Table::new("ages");
+    const NEW: Table<String, String> = Table::new("ages");
+
+    /// Made up: schema 1 kept ages as numbers, schema 2 keeps them as text.
+    fn ages_become_text(writer: &mut Writer) -> Result<(), Error> {
+        for (name, age) in writer.all(&OLD, &Span::all(), Order::Ascending)? {
+            writer.put(&NEW, &name, &format!("{age} years"))?;
+        }
+        Ok(())
+    }
+
+    fn fails_half_way(writer: &mut Writer) -> Result<(), Error> {
+        writer.put(&NEW, &"bob".to_owned(), &"?".to_owned())?;
+        Err(Error::Damaged { table: "ages", reason: "made up".into() })
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let key = MasterKey::from_bytes(&[1; 32]).unwrap();
+        let store = Store::open(&directory.path().join("csg.redb"), &key).unwrap();
+        store.transact(|tx| tx.put(&OLD, &"ann".to_owned(), &41)).unwrap();
+        (directory, store)
+    }
+
+    #[test]
+    fn an_old_database_is_brought_forward_once() {
+        let (_directory, store) = store();
+        for _ in 0..2 {
+            store.transact(|tx| run(tx, &[ages_become_text])).unwrap();
+            let reader = store.read().unwrap();
+            assert_eq!(reader.find(&NEW, &"ann".to_owned()).unwrap().unwrap(), "41 years");
+            assert_eq!(reader.find(&SCHEMA, &()).unwrap(), Some(2));
+        }
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_everything_as_it_was() {
+        let (_directory, store) = store();
+        store.transact(|tx| run(tx, &[ages_become_text, fails_half_way])).unwrap_err();
+        let reader = store.read().unwrap();
+        assert_eq!(reader.all(&OLD, &Span::all(), Order::Ascending).unwrap(), [("ann".to_owned(), 41)]);
+        assert_eq!(reader.find(&SCHEMA, &()).unwrap(), Some(1));
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_in_one_sentence() {
+        let (directory, store) = store();
+        store.transact(|tx| tx.put(&SCHEMA, &(), &7)).unwrap();
+        drop(store);
+        let key = MasterKey::from_bytes(&[1; 32]).unwrap();
+        let error = Store::open(&directory.path().join("csg.redb"), &key).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the database was written by a newer version of csg (its schema is 7, this version knows up to 1): \
+             install that version, or restore a backup made by this one"
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! What the database says of itself: its schema, the number of its commits, and whether the master key fits.
+
+use super::{Error, Place, Read, SealError, Sealed, Sealer, Table, Writer};
+
+/// The schema that this program reads and writes. A change that old records do not fit needs a step in `migrate`.
+pub(super) const CURRENT: u32 = 1;
+
+/// The schema of the database.
+pub(super) const SCHEMA: Table<(), u32> = Table::new("schema");
+
+/// Counts the commits: the version of the database.
+pub(super) const COMMITS: Table<(), u64> = Table::new("commits");
+
+/// A known text, sealed with the master key that all else is sealed with.
+const MASTER_KEY_CHECK: Table<(), Sealed> = Table::new("master_key_check");
+const PLACE: Place<'static> = Place { table: MASTER_KEY_CHECK.name(), record: "", field: "check" };
+const KNOWN: &[u8] = b"cloud-service-gateway";
+
+/// Tells at once that the master key is not the right one, rather than at the first secret that is needed.
+pub(super) fn check_master_key(writer: &mut Writer, sealer: &Sealer) -> Result<(), Error> {
+    let Some(check) = writer.find(&MASTER_KEY_CHECK, &())? else {
+        return writer.put(&MASTER_KEY_CHECK, &(), &sealer.seal(&PLACE, KNOWN)?);
+    };
+    match sealer.unseal(&PLACE, &check) {
+        Ok(_) => Ok(()),
+        Err(SealError::OtherKey { sealed, given }) => Err(Error::WrongMasterKey { expected: sealed, given }),
+        Err(other) => Err(other.into()),
+    }
+}

@@ -1,0 +1,12 @@
+//! One file per table: what its records hold. Fields may be added with a default; anything else needs a migration.
+
+pub mod access_keys;
+pub mod access_requests;
+pub mod authority;
+pub mod credentials;
+pub mod environments;
+pub mod events;
+pub mod set_up;
+pub mod settings;
+pub mod tokens;
+pub mod users;
