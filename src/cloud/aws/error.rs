@@ -145,3 +145,83 @@ fn cbor(code: &str, message: &str) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Timestamp, cloud::aws::Catalogue};
+
+    fn of(service: &'static str) -> Dialect<'static> {
+        let service = Catalogue::embedded().service(service).unwrap();
+        Dialect { protocol: service.protocols[0], service: Some(service) }
+    }
+
+    fn text(refusal: &Refusal, dialect: Dialect<'_>) -> String {
+        let rendered = render(refusal, dialect, "r-1");
+        assert_eq!(rendered.headers["x-amzn-requestid"], "r-1");
+        let headers: Vec<_> = ["content-type", "x-amzn-errortype"]
+            .iter()
+            .filter_map(|name| Some(format!("{name}: {}\n", rendered.headers.get(*name)?.to_str().ok()?)))
+            .collect();
+        format!("{}{}", headers.concat(), std::str::from_utf8(&rendered.body).unwrap())
+    }
+
+    #[test]
+    fn each_protocol_has_its_own_form() {
+        let policy = Refusal::Policy { operation: "CreateTable".into(), policy: "csg.resource.name.prefix".into() };
+        assert_eq!(
+            text(&policy, of("dynamodb")),
+            "content-type: application/x-amz-json-1.0\nx-amzn-errortype: AccessDeniedException\n\
+             {\"__type\":\"AccessDeniedException\",\
+             \"message\":\"Action 'CreateTable' violates policy 'csg.resource.name.prefix'\"}"
+        );
+        assert_eq!(
+            text(&Refusal::UnknownKey, of("lambda")),
+            "content-type: application/json\nx-amzn-errortype: UnrecognizedClientException\n\
+             {\"__type\":\"UnrecognizedClientException\",\
+             \"message\":\"Client is unknown or has no access to service\"}"
+        );
+        assert_eq!(
+            text(&Refusal::UnknownKey, of("sns")),
+            "content-type: text/xml\n<?xml version=\"1.0\"?>\n\
+             <ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type>\
+             <Code>InvalidClientTokenId</Code><Message>Client is unknown or has no access to service</Message></Error>\
+             <RequestId>r-1</RequestId></ErrorResponse>\n"
+        );
+        let down = Refusal::UpstreamUnavailable { host: "a.example".into(), reason: "<&>\u{1}".into() };
+        assert_eq!(
+            text(&down, of("route53")),
+            "content-type: text/xml\n<?xml version=\"1.0\"?>\n\
+             <ErrorResponse xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><Error><Type>Receiver</Type>\
+             <Code>ServiceUnavailable</Code><Message>a.example could not be reached: &lt;&amp;&gt;\u{fffd}</Message>\
+             </Error><RequestId>r-1</RequestId></ErrorResponse>\n"
+        );
+        let rendered = render(&Refusal::NotActive, Dialect { protocol: Protocol::Cbor, service: None }, "r-1");
+        assert_eq!(rendered.headers["smithy-protocol"], "rpc-v2-cbor");
+        assert_eq!(
+            rendered.body,
+            b"\xa2\x7a\0\0\0\x06__type\x7a\0\0\0\x15AccessDeniedException\
+              \x7a\0\0\0\x07message\x7a\0\0\0\x14Client is not Active"
+                .as_slice()
+        );
+    }
+
+    #[test]
+    fn codes_are_those_that_the_protocol_knows() {
+        let at = Timestamp::from_millis(0);
+        for (refusal, json, xml) in [
+            (Refusal::NotGranted, "AccessDeniedException", "AccessDenied"),
+            (Refusal::NotActive, "AccessDeniedException", "AccessDenied"),
+            (Refusal::UnknownKey, "UnrecognizedClientException", "InvalidClientTokenId"),
+            (Refusal::SignatureMismatch, "InvalidSignatureException", "SignatureDoesNotMatch"),
+            (Refusal::ClockSkew { signed_at: at, now: at }, "InvalidSignatureException", "RequestTimeTooSkewed"),
+            (Refusal::BodyTooLarge { limit: 1 }, "RequestEntityTooLarge", "RequestEntityTooLarge"),
+            (Refusal::MissingToken, "MissingAuthenticationTokenException", "MissingAuthenticationToken"),
+        ] {
+            assert_eq!(render(&refusal, of("dynamodb"), "r").code, json);
+            assert_eq!(render(&refusal, of("lambda"), "r").code, json);
+            assert_eq!(render(&refusal, of("ses"), "r").code, xml);
+            assert_eq!(render(&refusal, of("route53"), "r").code, xml);
+        }
+    }
+}

@@ -376,4 +376,48 @@ mod tests {
         );
         assert_eq!(named.call.account.as_ref().map(AccountId::as_str), Some(own));
     }
+
+    /// What botocore sends for each operation is recognised as that operation, and none is left out.
+    #[test]
+    fn all_that_botocore_sends_is_recognised() {
+        let mut seen = std::collections::BTreeSet::new();
+        for line in include_str!("../../../tests/fixtures/aws/requests.tsv").lines() {
+            let fields: Vec<_> = line.split('\t').collect();
+            let &[service, operation, method, host, target, x_amz_target, smithy, content_type, body] = &fields[..]
+            else {
+                panic!("{line}");
+            };
+            let headers = [("x-amz-target", x_amz_target), ("smithy-protocol", smithy), ("content-type", content_type)];
+            let headers: Vec<_> = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+            let named = name(host, &format!("{method} {target}"), &headers, body);
+            assert_eq!(named.call.service.as_str(), service, "{line}");
+            assert_eq!(named.call.operation.map(|operation| operation.name), Some(operation), "{line}");
+            seen.insert((service, operation));
+        }
+        for service in Catalogue::embedded().services() {
+            for operation in service.operations() {
+                assert!(seen.contains(&(service.id.as_str(), operation.name)), "{}:{}", service.id, operation.name);
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_request_makes_it_stumble(
+            host in proptest::sample::select(vec![DYNAMODB, GLACIER, LAMBDA, SNS, APIGATEWAY]),
+            method in "GET|POST|PUT|DELETE|X",
+            target in "/([a-z0-9%+.{}:;&=?/-]|%2[eEfF]|vaults/|tags|restapis|2015-03-31/functions/|Action=){0,30}",
+            headers in proptest::collection::vec(
+                ("x-amz-target|smithy-protocol|content-type|content-length", "[ -~]{0,40}|application/x-www-form-urlencoded"),
+                0..3,
+            ),
+            body in "(Action=|[a-zA-Z&;=%+0-9]){0,40}",
+        ) {
+            let target = format!("{method} {target}");
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            if target.split(' ').nth(1).is_some_and(|target| target.parse::<http::Uri>().is_ok()) {
+                let _ = name(host, &target, &headers, &body);
+            }
+        }
+    }
 }
