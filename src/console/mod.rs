@@ -1,1 +1,74 @@
 //! What people and scripts talk to: REST API and pages. No rules live here; those are in `workflow`.
+
+mod api;
+mod assets;
+#[allow(dead_code, reason = "for the resources that the workflow backs")]
+mod error;
+#[allow(dead_code, reason = "for the resources that the workflow backs")]
+mod extract;
+mod pages;
+mod serve;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, header},
+    middleware::map_response,
+    response::Response,
+    routing::get,
+};
+use error::Problem;
+pub use serve::serve;
+
+use crate::{audit, ca::Authority};
+
+/// What the console works with. Cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    /// Whom clients are to trust.
+    pub authority: Arc<Authority>,
+    /// What happened.
+    pub audit: audit::Reader,
+    /// Where cloud clients find the gateway: `http://host:3128`.
+    pub endpoint: Arc<str>,
+    /// Where people find the console: `http://127.0.0.1:3129`.
+    pub console: Arc<str>,
+}
+
+/// Everything that the console's port answers.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .nest("/api/v1", api::routes())
+        .merge(pages::routes())
+        .merge(assets::routes())
+        .fallback(async || Problem::not_found("Nothing has this address."))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(map_response(guard))
+        .with_state(state)
+}
+
+/// What every answer tells a browser: nothing from elsewhere, in no frame, no guessing, no trace.
+async fn guard(mut answer: Response) -> Response {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+                          base-uri 'none'; frame-ancestors 'none'";
+    let mut set = |name: HeaderName, value: &'static str| {
+        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    set(header::CACHE_CONTROL, "no-store");
+    set(header::CONTENT_SECURITY_POLICY, POLICY);
+    set(header::REFERRER_POLICY, "no-referrer");
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::X_FRAME_OPTIONS, "DENY");
+    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    answer
+}
+
+impl State {
+    /// Where the gateway gives out its CA certificate.
+    fn ca_url(&self) -> String {
+        format!("{}/cert/pem", self.endpoint)
+    }
+}

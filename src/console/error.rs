@@ -1,0 +1,158 @@
+//! How the REST API says no: RFC 9457 `application/problem+json`, for everything, whoever found the fault.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+/// An answer that tells what is wrong and what to do. `title` is the same for each `kind`, `detail` is of the case.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type", serialize_with = "as_urn")]
+    kind: &'static str,
+    title: &'static str,
+    #[serde(serialize_with = "as_number")]
+    pub(crate) status: StatusCode,
+    pub(crate) detail: String,
+    /// What is wrong, field by field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    /// For a conflict: the status that the access request has now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_status: Option<&'static str>,
+}
+
+/// What is wrong with one field of a body or one parameter of a query.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct FieldError {
+    pub(crate) field: String,
+    pub(crate) detail: String,
+}
+
+fn as_urn<S: serde::Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("urn:csg:problem:{kind}"))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind, title, status, detail: detail.into(), errors: Vec::new(), current_status: None }
+    }
+
+    /// 409 for an access request that has moved on.
+    pub(crate) fn wrong_status(detail: impl Into<String>, current: &'static str) -> Self {
+        Self { current_status: Some(current), ..Self::conflict(detail) }
+    }
+
+    /// 409.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "This can't be done as things stand", detail)
+    }
+
+    /// 403.
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this", detail)
+    }
+
+    /// 410 for what could be had once.
+    pub(crate) fn gone(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "gone", "This is no longer to be had", detail)
+    }
+
+    /// 500. What happened goes to the log; the client is told no more than where to look.
+    pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "a request to the console failed");
+        let detail = "The gateway could not do this; its log says why.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed inside the gateway", detail)
+    }
+
+    /// 422 for one field.
+    pub(crate) fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldError { field: field.into(), detail: detail.into() }])
+    }
+
+    /// 422: well-formed, but not what is asked for here.
+    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
+        let told: Vec<_> = errors
+            .iter()
+            .map(|error| {
+                if error.field.is_empty() { error.detail.clone() } else { format!("{}: {}", error.field, error.detail) }
+            })
+            .collect();
+        let problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            "Some of what was sent can't be used",
+            told.join("; "),
+        );
+        Self { errors, ..problem }
+    }
+
+    /// 400: not even well-formed.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", "What was sent can't be read", detail)
+    }
+
+    /// 405.
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "The Allow header names the methods that this address takes.";
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "This address does not take this method",
+            detail,
+        )
+    }
+
+    /// 404.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here", detail)
+    }
+
+    /// 408.
+    pub(crate) fn timeout() -> Self {
+        let detail = "The body did not arrive in time; send it again.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long to arrive", detail)
+    }
+
+    /// 413.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let detail = format!("A body may have at most {limit} bytes.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large", detail)
+    }
+
+    /// 429.
+    pub(crate) fn too_many(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many at once", detail)
+    }
+
+    /// 401.
+    pub(crate) fn unauthenticated(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first", detail)
+    }
+
+    /// 415.
+    pub(crate) fn unsupported_media_type() -> Self {
+        let detail = "Send JSON, with Content-Type: application/json.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body has the wrong type", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut answer = (self.status, body).into_response();
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 6750, section 3.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"csg\""));
+        }
+        answer
+    }
+}
