@@ -1,1 +1,171 @@
 //! The data plane: the stages of a call, one file each. Knows neither `store` nor `workflow`.
+//!
+//! ```text
+//! accept ─▶ connect ─▶ intercept ─▶ exchange: identify ─▶ verify ─▶ authorize ─▶ resign ─▶ forward
+//!              └─▶ portal               any of them ─▶ Rejection ─▶ respond;  every exchange ─▶ one ledger entry
+//! ```
+//!
+//! Each stage hands on a proof that only it can make, so nothing is forwarded that was not permitted.
+
+mod accept;
+mod authorize;
+mod body;
+mod connect;
+mod exchange;
+mod forward;
+mod hold;
+mod hop;
+mod identify;
+mod intercept;
+mod leash;
+mod ledger;
+mod portal;
+mod rejection;
+mod resign;
+mod respond;
+mod upload;
+mod upstream;
+mod verify;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    hold::Budget,
+    ledger::CallIds,
+    upstream::{Resolver, Upstream},
+};
+use crate::{
+    audit::Sink,
+    ca::LeafCache,
+    clock::Clock,
+    cloud::aws::Catalogue,
+    model::{Subscriber, host_pattern::HostPattern},
+    sigv4::KeyCache,
+};
+
+pub use self::upstream::{Address, UpstreamConfig, UpstreamError};
+
+/// Derived signing keys kept, of clients and of the cloud each: a few hundred bytes apiece.
+const SIGNING_KEYS: usize = 16_384;
+
+/// All held bodies together may take this many times the largest one.
+const HELD_TOGETHER: u64 = 16;
+
+/// What can be set about the gateway.
+#[derive(Clone, Debug)]
+pub struct GatewayConfig {
+    /// The largest body that is held to compute its hash, in bytes.
+    pub max_buffered_body: u64,
+    /// What to do with calls whose record the audit log can't take.
+    pub on_audit_failure: OnAuditFailure,
+    /// Hosts tunnelled without interception.
+    pub passthrough: Vec<HostPattern>,
+    /// Refuse clients that send no SNI.
+    pub require_sni: bool,
+    /// How cloud hosts are reached.
+    pub upstream: UpstreamConfig,
+}
+
+/// What to do with a call whose record can't be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnAuditFailure {
+    /// Let it go without one.
+    Allow,
+    /// Refuse it.
+    Deny,
+}
+
+/// The CA certificate in the forms that clients take.
+#[derive(Clone, Debug)]
+pub struct Bundles {
+    /// DER.
+    pub der: Bytes,
+    /// PEM.
+    pub pem: Bytes,
+    /// A PKCS#12 trust store, password `changeit`.
+    pub pkcs12: Bytes,
+}
+
+/// What the gateway is given by the appliance.
+pub struct Parts {
+    /// The CA certificate, for download.
+    pub bundles: Bundles,
+    /// Certificates by host.
+    pub certificates: LeafCache,
+    /// The time.
+    pub clock: Clock,
+    /// The grants.
+    pub grants: Subscriber,
+    /// Where calls are recorded.
+    pub sink: Sink,
+}
+
+/// Why the gateway can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The system gives no randomness.
+    #[error("the system gives no random bytes")]
+    Random,
+    /// The way to the cloud.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// The gateway; serves any number of listeners.
+#[derive(Clone)]
+pub struct Gateway(Arc<Deps>);
+
+/// What the stages work with.
+struct Deps {
+    budget: Budget,
+    bundles: Bundles,
+    catalogue: &'static Catalogue,
+    certificates: LeafCache,
+    client_keys: KeyCache,
+    clock: Clock,
+    cloud_keys: KeyCache,
+    grants: Subscriber,
+    ids: CallIds,
+    on_audit_failure: OnAuditFailure,
+    passthrough: Vec<HostPattern>,
+    require_sni: bool,
+    resolver: Resolver,
+    sink: Sink,
+    upstream: Upstream,
+}
+
+impl Gateway {
+    /// Sets the gateway up; nothing runs yet. Must be called inside a Tokio runtime.
+    pub fn new(config: GatewayConfig, parts: Parts) -> Result<Self, GatewayError> {
+        let mut start = [0; 8];
+        SystemRandom::new().fill(&mut start).map_err(|_| GatewayError::Random)?;
+        let resolver = Resolver::system().map_err(|error| UpstreamError::Resolver(error.to_string()))?;
+        Ok(Self(Arc::new(Deps {
+            budget: Budget::new(config.max_buffered_body, config.max_buffered_body.saturating_mul(HELD_TOGETHER)),
+            bundles: parts.bundles,
+            catalogue: Catalogue::embedded(),
+            certificates: parts.certificates,
+            client_keys: KeyCache::new(SIGNING_KEYS),
+            clock: parts.clock,
+            cloud_keys: KeyCache::new(SIGNING_KEYS),
+            grants: parts.grants,
+            ids: CallIds::new(u64::from_be_bytes(start)),
+            on_audit_failure: config.on_audit_failure,
+            passthrough: config.passthrough,
+            require_sni: config.require_sni,
+            upstream: Upstream::new(config.upstream, resolver.clone())?,
+            resolver,
+            sink: parts.sink,
+        })))
+    }
+
+    /// Serves `listener` until `stop` is cancelled, then returns as soon as what is in flight has finished.
+    pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) {
+        accept::accept(Arc::clone(&self.0), listener, stop).await;
+    }
+}

@@ -1,0 +1,59 @@
+//! May this call go? The rules are `policy`'s; here the call is named for them, and their word is final.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::{
+    Deps,
+    ledger::Ledger,
+    rejection::{Rejection, Stage},
+    verify::{Verified, VerifiedBody},
+};
+use crate::{
+    cloud::{Refusal, aws},
+    model::LiveGrant,
+    policy::{self, Denial, Permit},
+    sigv4,
+};
+
+/// A verified request that the grant covers.
+pub(super) struct Permitted<'t> {
+    pub(super) signature: sigv4::Verified,
+    pub(super) scope: aws::Claim<'static, 't>,
+    pub(super) live: Arc<LiveGrant>,
+    pub(super) body: VerifiedBody,
+    pub(super) dialect: aws::Dialect<'static>,
+    _permit: Permit,
+}
+
+/// Asks the rules about `verified`, as the grant stands now.
+pub(super) fn authorize<'t>(
+    deps: &Deps,
+    verified: Verified<'t>,
+    parts: &Parts,
+    ledger: &mut Ledger,
+) -> Result<Permitted<'t>, Rejection> {
+    let Verified { signature, scope, live, body } = verified;
+    let held: &[u8] = if let VerifiedBody::Held(held) = &body { &held.bytes } else { &[] };
+    let named = scope.name(parts, held);
+    ledger.calls(&named.call.service, named.call.operation.map(|operation| operation.name));
+    // The body may have taken its time: what counts is whether access stands now.
+    let live = deps.grants.load().grants.get(&live.grant.access_key_id).cloned().unwrap_or(live);
+    match policy::evaluate(&live.grant, &named.call, deps.clock.now()) {
+        Ok(permit) => Ok(Permitted { signature, scope, live, body, dialect: named.dialect, _permit: permit }),
+        Err(denial) => Err(Stage::Authorize.rejects(refusal(&denial))),
+    }
+}
+
+fn refusal(denial: &Denial) -> Refusal {
+    match denial {
+        Denial::AccountNotAllowed { account } => Refusal::AccountNotAllowed { account: account.to_string() },
+        Denial::CredentialOperation { operation } => {
+            Refusal::CredentialOperation { operation: (*operation).to_owned() }
+        }
+        Denial::NotActive => Refusal::NotActive,
+        Denial::ServiceNotGranted => Refusal::NotGranted,
+        Denial::UnknownOperation => Refusal::UnknownOperation,
+    }
+}

@@ -1,0 +1,240 @@
+//! Bodies on their way: towards the cloud checked against the hash that was signed, towards the client counted.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use ring::digest;
+
+use super::{
+    hold::Held,
+    leash::{Leash, Silence},
+    ledger::Ledger,
+};
+
+/// For the next byte of an upload.
+const UPLOAD_SILENCE: Duration = Duration::from_mins(1);
+
+/// For the next byte of an answer: a Lambda function may think for 15 minutes.
+pub(super) const ANSWER_SILENCE: Duration = Duration::from_mins(16);
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("access ended while the answer was on its way")]
+    AccessEnded,
+    #[error("the client's body broke off: {0}")]
+    Client(#[source] hyper::Error),
+    #[error("the cloud's answer broke off: {0}")]
+    Cloud(#[source] hyper::Error),
+    #[error("the body's SHA-256 is not the one that was signed")]
+    HashMismatch,
+    #[error("nothing moved for too long")]
+    Silence,
+}
+
+/// A body on its way to the cloud.
+pub(super) enum RequestBody {
+    /// Known in full; given out in one piece.
+    Held(Option<Held>),
+    /// Streamed, and checked as it goes by.
+    Checked(Box<Checked>),
+}
+
+impl RequestBody {
+    /// `body` as it arrives; its end is given out only if the whole has `sha256`. `passed` counts its bytes.
+    pub(super) fn checked(body: Incoming, sha256: [u8; 32], passed: Arc<AtomicU64>) -> Self {
+        Self::Checked(Box::new(Checked {
+            inner: body,
+            expected: sha256,
+            hash: Some(digest::Context::new(&digest::SHA256)),
+            ahead: None,
+            passed,
+            silence: Silence::new(UPLOAD_SILENCE),
+        }))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Held(held) => {
+                Poll::Ready(held.take().filter(|held| !held.bytes.is_empty()).map(|held| Ok(Frame::data(held.bytes))))
+            }
+            Self::Checked(checked) => checked.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Held(held) => held.as_ref().is_none_or(|held| held.bytes.is_empty()),
+            Self::Checked(checked) => checked.hash.is_none() && checked.ahead.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Held(held) => SizeHint::with_exact(held.as_ref().map_or(0, |held| held.bytes.len() as u64)),
+            Self::Checked(checked) => checked.size_hint(),
+        }
+    }
+}
+
+/// A body whose last piece is kept back until the whole is known to be what was signed, so that the cloud never holds
+/// a complete body that was tampered with.
+pub(super) struct Checked {
+    inner: Incoming,
+    expected: [u8; 32],
+    /// None once the end was seen and found right.
+    hash: Option<digest::Context>,
+    /// The piece that would be last if nothing followed.
+    ahead: Option<Bytes>,
+    passed: Arc<AtomicU64>,
+    silence: Silence,
+}
+
+impl Checked {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        while let Some(hash) = &mut self.hash {
+            let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) else {
+                return self.silence.poll_lasted(cx).map(|()| Some(Err(BodyError::Silence)));
+            };
+            self.silence.broken();
+            let released = match next.transpose().map_err(BodyError::Client)?.map(Frame::into_data) {
+                Some(Ok(data)) => {
+                    self.passed.fetch_add(data.len() as u64, Ordering::Relaxed);
+                    hash.update(&data);
+                    self.ahead.replace(data)
+                }
+                // Trailers: nobody signed them.
+                Some(Err(_)) => None,
+                None => {
+                    self.check()?;
+                    None
+                }
+            };
+            if self.hash.is_some() && self.inner.is_end_stream() {
+                self.check()?;
+            }
+            if released.is_some() {
+                return Poll::Ready(released.map(Ok));
+            }
+        }
+        Poll::Ready(self.ahead.take().map(Ok))
+    }
+
+    fn check(&mut self) -> Result<(), BodyError> {
+        let found = self.hash.take().map(digest::Context::finish);
+        if found.is_some_and(|found| found.as_ref() == self.expected) {
+            return Ok(());
+        }
+        self.ahead = None;
+        Err(BodyError::HashMismatch)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ahead = self.ahead.as_ref().map_or(0, |data| data.len() as u64);
+        let mut hint = SizeHint::new();
+        let inner = self.inner.size_hint();
+        hint.set_lower(inner.lower() + ahead);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + ahead);
+        }
+        hint
+    }
+}
+
+/// A body on its way to the client.
+pub(super) enum ResponseBody {
+    /// The gateway's own words.
+    Own(Option<Bytes>),
+    /// The cloud's answer.
+    Cloud(Box<Answer>),
+}
+
+impl ResponseBody {
+    /// The gateway's own words.
+    pub(super) fn own(bytes: impl Into<Bytes>) -> Self {
+        Self::Own(Some(bytes.into()).filter(|bytes: &Bytes| !bytes.is_empty()))
+    }
+
+    /// The cloud's answer, as it arrives; what came of the call is entered in `ledger` at its end.
+    pub(super) fn cloud(body: Incoming, leash: Leash, ledger: Ledger) -> Self {
+        Self::Cloud(Box::new(Answer { inner: body, leash, silence: Silence::new(ANSWER_SILENCE), ledger }))
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Cloud(answer) => answer.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Cloud(answer) => answer.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Cloud(answer) => answer.inner.size_hint(),
+        }
+    }
+}
+
+/// The cloud's answer, on the leash of the grant it was given under.
+pub(super) struct Answer {
+    inner: Incoming,
+    leash: Leash,
+    silence: Silence,
+    ledger: Ledger,
+}
+
+impl Answer {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.leash.is_off() {
+            return Poll::Ready(Some(Err(BodyError::AccessEnded)));
+        }
+        let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) else {
+            if self.leash.poll_off(cx).is_ready() {
+                return Poll::Ready(Some(Err(BodyError::AccessEnded)));
+            }
+            ready!(self.silence.poll_lasted(cx));
+            return Poll::Ready(Some(Err(BodyError::Silence)));
+        };
+        self.silence.broken();
+        if let Some(Ok(frame)) = &next {
+            self.ledger.sent(frame.data_ref().map_or(0, Bytes::len));
+        }
+        Poll::Ready(next.map(|frame| frame.map_err(BodyError::Cloud)))
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // The server drops a body as soon as it has its last piece, mostly without asking for the end behind it.
+        if self.inner.is_end_stream() {
+            self.ledger.complete();
+        }
+    }
+}

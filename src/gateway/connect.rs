@@ -1,0 +1,142 @@
+//! The way in of HTTP proxies: `CONNECT host:443` (RFC 9110, section 9.3.6), and a few pages beside it.
+
+use std::{convert::Infallible, future::ready, net::IpAddr, sync::Arc, time::Duration};
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+
+use super::{
+    Deps,
+    accept::Accepted,
+    body::ResponseBody,
+    intercept::{self, Target},
+    ledger::Ledger,
+    portal,
+    upstream::{Address, first_to_connect},
+};
+use crate::model::Outcome;
+
+const HTTPS: u16 = 443;
+
+/// For a request's head, and for the next request on a connection that is kept.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// Speaks HTTP/1.1 with a client until it asks for a tunnel.
+pub(super) async fn serve(deps: Arc<Deps>, tcp: TcpStream, accepted: Accepted) {
+    let stop = accepted.stop.clone();
+    let service = service_fn(|request| ready(Ok::<_, Infallible>(answer(&deps, &accepted, request))));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(tcp), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, client = %accepted.client, "a proxy connection ended early");
+    }
+}
+
+fn answer(deps: &Arc<Deps>, accepted: &Accepted, request: Request<Incoming>) -> Response<ResponseBody> {
+    if request.method() != Method::CONNECT {
+        return portal::answer(deps, accepted, &request);
+    }
+    let route = match route(deps, request.uri()) {
+        Ok(route) => route,
+        Err(refusal) => {
+            refusal.enter(deps, accepted.client, request.uri());
+            return portal::plain(refusal.status, refusal.words);
+        }
+    };
+    let (deps, accepted) = (Arc::clone(deps), accepted.clone());
+    accepted.tasks.clone().spawn(async move {
+        // An error here is the client's going away before the tunnel stood.
+        let Ok(io) = hyper::upgrade::on(request).await else { return };
+        match route {
+            Route::Intercept(target) => intercept::intercept(deps, io, target, accepted).await,
+            Route::Tunnel(host) => tunnel(&deps, io, host, accepted).await,
+        }
+    });
+    Response::new(ResponseBody::own(""))
+}
+
+enum Route {
+    /// A cloud host: TLS ends here.
+    Intercept(Target),
+    /// A host that the installation lets through untouched.
+    Tunnel(String),
+}
+
+/// Why a tunnel is refused.
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    words: String,
+}
+
+impl Refusal {
+    fn enter(&self, deps: &Deps, client: IpAddr, uri: &http::Uri) {
+        let host = uri.authority().map_or("", http::uri::Authority::as_str);
+        tracing::info!(%client, host, code = self.code, "CONNECT refused");
+        let mut ledger = Ledger::open(deps, client, host);
+        ledger.rejected(Outcome::Refused, self.code, self.status);
+    }
+}
+
+fn route(deps: &Deps, uri: &http::Uri) -> Result<Route, Refusal> {
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(|| Refusal {
+        status: StatusCode::BAD_REQUEST,
+        code: "MalformedConnect",
+        words: "CONNECT needs a host and a port, such as dynamodb.us-east-1.amazonaws.com:443.\n".to_owned(),
+    })?;
+    let name = authority.host().to_ascii_lowercase();
+    if authority.port_u16() != Some(HTTPS) {
+        return Err(Refusal {
+            status: StatusCode::FORBIDDEN,
+            code: "PortNotAllowed",
+            words: format!("{authority}: only port 443 can be reached through this gateway.\n"),
+        });
+    }
+    if let Some(target) = Target::new(deps.catalogue, &name) {
+        return Ok(Route::Intercept(target));
+    }
+    if deps.passthrough.iter().any(|pattern| pattern.matches(&name)) {
+        return Ok(Route::Tunnel(name));
+    }
+    Err(Refusal {
+        status: StatusCode::FORBIDDEN,
+        code: "HostNotInCatalogue",
+        words: format!(
+            "{name} is not a cloud service that this gateway knows, so it can't be reached through it.\n\
+             Use the proxy for cloud calls only (NO_PROXY names the exceptions), or have the host added to \
+             gateway.passthrough.\n"
+        ),
+    })
+}
+
+/// Carries bytes both ways until either side is done or access to the appliance ends.
+async fn tunnel(deps: &Deps, io: Upgraded, host: String, accepted: Accepted) {
+    let mut client = TokioIo::new(io);
+    let outcome = match first_to_connect(&deps.resolver, &Address::Name(host.clone(), HTTPS)).await {
+        Ok(mut server) => {
+            tokio::select! {
+                copied = tokio::io::copy_bidirectional(&mut client, &mut server) => {
+                    copied.map(|_| ()).map_err(|error| error.to_string())
+                }
+                () = accepted.stop.cancelled() => Ok(()),
+            }
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = outcome {
+        tracing::info!(%error, host, client = %accepted.client, "a tunnel ended early");
+    }
+}

@@ -1,0 +1,66 @@
+//! One request and its answer: the stages in their order, and one ledger entry whatever happens.
+
+use std::sync::Arc;
+
+use http::{Request, Response, request::Parts};
+use hyper::body::Incoming;
+
+use super::{
+    Deps, OnAuditFailure,
+    authorize::{Permitted, authorize},
+    body::ResponseBody,
+    forward::forward,
+    identify::identify,
+    intercept::{Intercepted, Target},
+    ledger::Ledger,
+    rejection::{Rejection, Stage},
+    resign::resign,
+    respond::respond,
+    upload::Upload,
+    verify::verify,
+};
+use crate::cloud::Refusal;
+
+/// Answers `request`, which came over `connection`.
+pub(super) async fn exchange(
+    deps: Arc<Deps>,
+    connection: Arc<Intercepted>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let target = &connection.target;
+    let mut ledger = Ledger::open(&deps, connection.accepted.client, &target.name);
+    let (parts, body) = request.into_parts();
+    let mut upload = Upload::new(body, &parts.headers);
+    let permitted = match admit(&deps, target, &parts, &mut upload, &mut ledger).await {
+        Ok(permitted) => permitted,
+        Err(rejection) => {
+            upload.drain(&connection.accepted.tasks);
+            return respond(&rejection, target.host.dialect(&parts), ledger);
+        }
+    };
+    let dialect = permitted.dialect;
+    let signed = match resign(&deps, target, permitted, parts, upload, &mut ledger) {
+        Ok(signed) => signed,
+        Err(rejection) => return respond(&rejection, dialect, ledger),
+    };
+    match forward(&deps, target, signed, ledger).await {
+        Ok(answer) => answer,
+        Err((rejection, ledger)) => respond(&rejection, dialect, ledger),
+    }
+}
+
+async fn admit<'t>(
+    deps: &Deps,
+    target: &'t Target,
+    parts: &Parts,
+    upload: &mut Upload,
+    ledger: &mut Ledger,
+) -> Result<Permitted<'t>, Rejection> {
+    let identified = identify(target, parts, ledger)?;
+    if !ledger.has_place() && deps.on_audit_failure == OnAuditFailure::Deny {
+        let reason = "the audit log takes no more records; try again later".to_owned();
+        return Err(Stage::Identify.rejects(Refusal::GatewayUnavailable { reason }));
+    }
+    let verified = verify(deps, identified, parts, upload, ledger).await?;
+    authorize(deps, verified, parts, ledger)
+}

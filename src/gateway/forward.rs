@@ -1,0 +1,93 @@
+//! Sends the call to the cloud and hands its answer on as it arrives.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use http::{HeaderMap, Response, StatusCode};
+
+use super::{
+    Deps,
+    body::{ANSWER_SILENCE, BodyError, ResponseBody},
+    hop,
+    intercept::Target,
+    leash::Leash,
+    ledger::Ledger,
+    rejection::{Rejection, Stage},
+    resign::Signed,
+    upstream::{CloudResponse, causes, dial_error},
+};
+use crate::{clock::Clock, cloud::Refusal};
+
+/// Where clouds put their id of a call.
+const CLOUD_REQUEST_IDS: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id"];
+
+/// Calls the cloud host. The ledger goes along with the answer; without one, it comes back.
+pub(super) async fn forward(
+    deps: &Deps,
+    target: &Target,
+    signed: Signed,
+    mut ledger: Ledger,
+) -> Result<Response<ResponseBody>, (Rejection, Ledger)> {
+    let Signed { request, mut leash } = signed;
+    let answer = tokio::select! {
+        answer = deps.upstream.call(request) => answer.map_err(|error| unanswered(target, &error)),
+        () = leash.off() => Err(Stage::Forward.rejects(Refusal::NotActive)),
+        () = silence(&deps.clock, ledger.counter()) => Err(silent(target)),
+    };
+    match answer {
+        Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            let reason = "it wants to change the protocol".to_owned();
+            Err((
+                Stage::Forward.rejects(Refusal::UpstreamUnavailable { host: target.name.to_string(), reason }),
+                ledger,
+            ))
+        }
+        Ok(answer) => Ok(hand_on(answer, leash, ledger)),
+        Err(rejection) => Err((rejection, ledger)),
+    }
+}
+
+fn hand_on(answer: CloudResponse, leash: Leash, mut ledger: Ledger) -> Response<ResponseBody> {
+    let (mut head, body) = answer.into_parts();
+    ledger.answered(head.status, cloud_request_id(&head.headers));
+    hop::strip(&mut head.headers, |_| false);
+    Response::from_parts(head, ResponseBody::cloud(body, leash, ledger))
+}
+
+fn cloud_request_id(headers: &HeaderMap) -> Option<&str> {
+    CLOUD_REQUEST_IDS.iter().find_map(|name| headers.get(*name)).and_then(|id| id.to_str().ok())
+}
+
+/// Ends when neither an answer has come nor a byte of the request has gone for a long while.
+async fn silence(clock: &Clock, passed: Arc<AtomicU64>) {
+    let mut before = u64::MAX;
+    loop {
+        let now = passed.load(Ordering::Relaxed);
+        if now == before {
+            return;
+        }
+        before = now;
+        clock.sleep(ANSWER_SILENCE).await;
+    }
+}
+
+fn silent(target: &Target) -> Rejection {
+    let reason = format!("nothing came for {} minutes", ANSWER_SILENCE.as_secs() / 60);
+    Stage::Forward.rejects(Refusal::UpstreamTimeout { host: target.name.to_string(), reason })
+}
+
+fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static)) -> Rejection {
+    let chain = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let refusal = match (causes(error).find_map(|cause| cause.downcast_ref::<BodyError>()), dial_error(error)) {
+        (Some(BodyError::HashMismatch), _) => Refusal::PayloadHashMismatch,
+        (Some(body), _) => Refusal::Malformed { what: body.to_string() },
+        (None, Some(dial)) => Refusal::UpstreamUnavailable { host: target.name.to_string(), reason: dial.to_string() },
+        (None, None) => {
+            let reason = "the connection broke before it answered".to_owned();
+            Refusal::UpstreamUnavailable { host: target.name.to_string(), reason }
+        }
+    };
+    Stage::Forward.fails(refusal, chain)
+}

@@ -1,0 +1,155 @@
+//! Ends TLS in the cloud host's stead, for exactly the host the tunnel was asked for, and takes calls from inside.
+
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
+
+use http::{
+    Uri,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use hyper::{server::conn::http1, service::service_fn, upgrade::Upgraded};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::{
+    ServerConfig,
+    server::{Acceptor, ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use tokio::time::timeout;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
+
+use super::{Deps, accept::Accepted, exchange};
+use crate::cloud::aws::{Catalogue, Host};
+
+/// For the whole handshake.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+
+/// For a request's head, and for the next request on a connection that is kept.
+const HEAD: Duration = Duration::from_mins(5);
+
+/// The largest head of a request: AWS takes less.
+const HEAD_BYTES: usize = 128 * 1024;
+
+/// Header lines in a request at most.
+const HEAD_LINES: usize = 128;
+
+/// The host that a tunnel was asked for.
+pub(super) struct Target {
+    pub(super) host: Host<'static>,
+    /// In lower case.
+    pub(super) name: Arc<str>,
+    authority: Authority,
+}
+
+impl Target {
+    /// None if the catalogue doesn't know `name`.
+    pub(super) fn new(catalogue: &'static Catalogue, name: &str) -> Option<Self> {
+        let (host, name) = (catalogue.host(name)?, name.to_ascii_lowercase());
+        Some(Self { host, authority: name.parse().ok()?, name: name.into() })
+    }
+
+    /// Where to send a request for `uri`: path and query are as the client wrote them.
+    pub(super) fn uri(&self, uri: &Uri) -> Result<Uri, http::Error> {
+        let path_and_query = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Uri::builder().scheme(Scheme::HTTPS).authority(self.authority.clone()).path_and_query(path_and_query).build()
+    }
+}
+
+/// A connection whose TLS ended here: the client was shown a certificate for `target`, and sent its name as SNI.
+pub(super) struct Intercepted {
+    pub(super) target: Target,
+    pub(super) accepted: Accepted,
+}
+
+type Tunnel = TokioIo<Upgraded>;
+
+/// Serves one tunnel to its end.
+pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, accepted: Accepted) {
+    let handshake = timeout(HANDSHAKE, handshake(&deps, TokioIo::new(io), &target));
+    let result = tokio::select! {
+        () = accepted.stop.cancelled() => return,
+        result = handshake => result,
+    };
+    match result {
+        Ok(Ok(Some(tls))) => serve(deps, tls, Intercepted { target, accepted }).await,
+        Ok(Ok(None)) => {}
+        // Clients that don't trust the CA yet end here; their alert says so.
+        Ok(Err(error)) => {
+            tracing::info!(%error, host = %target.name, client = %accepted.client, "the TLS handshake failed");
+        }
+        Err(_) => {
+            tracing::info!(host = %target.name, client = %accepted.client, "the TLS handshake took too long");
+        }
+    }
+}
+
+/// None if the client was told no.
+async fn handshake(deps: &Deps, io: Tunnel, target: &Target) -> io::Result<Option<TlsStream<Tunnel>>> {
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+    let now = deps.clock.now();
+    match hello.client_hello().server_name() {
+        None if deps.require_sni => {
+            tracing::warn!(
+                "<< Cannot establish TLS with {}:443 (sni: None): \
+                 TlsException('Cannot validate certificate hostname without SNI',)",
+                target.name
+            );
+            let config = deps.certificates.sni_required(now).map_err(io::Error::other)?;
+            // Whether or not the client accepts that certificate, this is the end.
+            hello.into_stream(config).await.map(|_| None)
+        }
+        Some(name) if !name.eq_ignore_ascii_case(&target.name) => {
+            tracing::warn!(sni = name, host = %target.name, "SNI disagrees with the host of CONNECT: refused");
+            refuse(hello).await.map(|()| None)
+        }
+        None | Some(_) => {
+            let config = deps.certificates.server_config(&target.name, now).map_err(io::Error::other)?;
+            hello.into_stream(config).await.map(Some)
+        }
+    }
+}
+
+/// Ends the handshake with an alert, which tells the client more than a closed connection.
+async fn refuse(hello: StartHandshake<Tunnel>) -> io::Result<()> {
+    #[derive(Debug)]
+    struct NoCertificate;
+
+    impl ResolvesServerCert for NoCertificate {
+        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            None
+        }
+    }
+
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(NoCertificate));
+    hello.into_stream(Arc::new(config)).await.map(drop)
+}
+
+async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted) {
+    let (stop, connection) = (connection.accepted.stop.clone(), Arc::new(connection));
+    let service = service_fn(|request| {
+        let (deps, connection) = (Arc::clone(&deps), Arc::clone(&connection));
+        async move { Ok::<_, Infallible>(exchange::exchange(deps, connection, request).await) }
+    });
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEAD_LINES)
+        .pipeline_flush(true)
+        // The date of an answer is the cloud's.
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(tls), service);
+    let mut http = std::pin::pin!(http);
+    let ended = tokio::select! {
+        ended = http.as_mut() => ended,
+        () = stop.cancelled() => {
+            http.as_mut().graceful_shutdown();
+            http.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, host = %connection.target.name, "a client's connection ended early");
+    }
+}

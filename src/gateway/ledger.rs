@@ -1,0 +1,191 @@
+//! What is known of one call so far. Whatever becomes of it, it leaves exactly one record: also when it is dropped.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use http::StatusCode;
+
+use super::Deps;
+use crate::{
+    audit::Slot,
+    model::{AccessKeyId, CallRecord, Grant, Outcome, ServiceId},
+};
+
+/// The open record of one call.
+pub(super) struct Ledger {
+    /// None once it is given away.
+    record: Option<CallRecord>,
+    /// None where there is no place for the record.
+    slot: Option<Slot>,
+    passed: Option<Arc<AtomicU64>>,
+    started: Instant,
+}
+
+impl Ledger {
+    /// Opens the record of a call to `host`.
+    pub(super) fn open(deps: &Deps, client: IpAddr, host: &str) -> Self {
+        Self {
+            record: Some(CallRecord {
+                at: deps.clock.now(),
+                id: deps.ids.next(),
+                client: client.to_string(),
+                access_key_id: None,
+                request: None,
+                user: None,
+                environment: None,
+                host: host.to_owned(),
+                service: None,
+                operation: None,
+                region: None,
+                outcome: Outcome::Cut,
+                error: None,
+                status: 0,
+                bytes_in: 0,
+                bytes_out: 0,
+                duration_us: 0,
+                cloud_request_id: None,
+            }),
+            slot: deps.sink.reserve().ok(),
+            passed: None,
+            started: Instant::now(),
+        }
+    }
+
+    /// The gateway's id of the call.
+    pub(super) fn id(&self) -> &str {
+        self.record.as_ref().map_or("", |record| &record.id)
+    }
+
+    /// Will the record be kept? If not, the call must not leave unless the installation allows that.
+    pub(super) const fn has_place(&self) -> bool {
+        self.slot.is_some()
+    }
+
+    /// What the client claims, before any of it is proven.
+    pub(super) fn claims(&mut self, key: Option<AccessKeyId>, region: &str) {
+        self.note(|record| {
+            record.access_key_id = key;
+            record.region = Some(region.to_owned());
+        });
+    }
+
+    /// The signature was right: this grant it is.
+    pub(super) fn proves(&mut self, grant: &Grant) {
+        self.note(|record| {
+            record.request = Some(grant.request.clone());
+            record.user = Some(grant.user.clone());
+            record.environment = Some(grant.environment.clone());
+        });
+    }
+
+    /// What is called.
+    pub(super) fn calls(&mut self, service: &ServiceId, operation: Option<&str>) {
+        self.note(|record| {
+            record.service = Some(service.clone());
+            record.operation = operation.map(str::to_owned);
+        });
+    }
+
+    /// Bytes of request body taken from the client.
+    pub(super) fn took(&mut self, bytes: usize) {
+        self.note(|record| record.bytes_in = bytes as u64);
+    }
+
+    /// A counter for the bytes of a request body that is still on its way.
+    pub(super) fn counter(&mut self) -> Arc<AtomicU64> {
+        Arc::clone(self.passed.get_or_insert_default())
+    }
+
+    /// Bytes of response body given to the client.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.note(|record| record.bytes_out += bytes as u64);
+    }
+
+    /// The cloud has begun to answer.
+    pub(super) fn answered(&mut self, status: StatusCode, cloud_request_id: Option<&str>) {
+        self.note(|record| {
+            record.status = status.as_u16();
+            record.cloud_request_id = cloud_request_id.map(str::to_owned);
+        });
+    }
+
+    /// The whole answer was given to the client.
+    pub(super) fn complete(&mut self) {
+        self.close(Outcome::Allowed);
+    }
+
+    /// The gateway answered by itself: it said no, or could not ask the cloud.
+    pub(super) fn rejected(&mut self, outcome: Outcome, code: &str, status: StatusCode) {
+        self.note(|record| {
+            record.error = Some(code.to_owned());
+            record.status = status.as_u16();
+        });
+        self.close(outcome);
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut CallRecord)) {
+        if let Some(record) = &mut self.record {
+            note(record);
+        }
+    }
+
+    fn close(&mut self, outcome: Outcome) {
+        let (Some(mut record), Some(slot)) = (self.record.take(), self.slot.take()) else { return };
+        record.outcome = outcome;
+        if let Some(passed) = &self.passed {
+            record.bytes_in = passed.load(Ordering::Relaxed);
+        }
+        record.duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        slot.record(record);
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.close(Outcome::Cut);
+    }
+}
+
+/// Makes the ids of calls: unique over restarts, without asking for randomness each time.
+pub(super) struct CallIds {
+    start: u64,
+    count: AtomicU64,
+}
+
+impl CallIds {
+    /// `start` is random.
+    pub(super) const fn new(start: u64) -> Self {
+        Self { start, count: AtomicU64::new(0) }
+    }
+
+    /// In the form of a UUID, as AWS's own request ids are.
+    fn next(&self) -> String {
+        let (start, count) = (self.start, self.count.fetch_add(1, Ordering::Relaxed));
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            start >> 32,
+            (start >> 16) & 0xffff,
+            start & 0xffff,
+            count >> 48,
+            count & 0xffff_ffff_ffff
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_the_form_of_a_uuid_and_differ() {
+        let ids = CallIds::new(0x0123_4567_89ab_cdef);
+        assert_eq!(ids.next(), "01234567-89ab-cdef-0000-000000000000");
+        assert_eq!(ids.next(), "01234567-89ab-cdef-0000-000000000001");
+    }
+}

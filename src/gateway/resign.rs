@@ -1,0 +1,64 @@
+//! Puts the real identity in the place of the client's: the same request, signed with the real key.
+
+use http::{Request, request::Parts};
+
+use super::{
+    Deps,
+    authorize::Permitted,
+    body::RequestBody,
+    hop,
+    intercept::Target,
+    leash::Leash,
+    ledger::Ledger,
+    rejection::{Rejection, Stage},
+    upload::Upload,
+    verify::VerifiedBody,
+};
+use crate::{
+    cloud::Refusal,
+    sigv4::{self, PathStyle, Scope, Signing},
+};
+
+/// A permitted request under the real identity, ready to leave, and the leash of its grant.
+pub(super) struct Signed {
+    pub(super) request: Request<RequestBody>,
+    pub(super) leash: Leash,
+}
+
+/// Signs `permitted`, whose head is `parts` and whose body, if it is not held, comes from `upload`.
+pub(super) fn resign(
+    deps: &Deps,
+    target: &Target,
+    permitted: Permitted<'_>,
+    mut parts: Parts,
+    upload: Upload,
+    ledger: &mut Ledger,
+) -> Result<Signed, Rejection> {
+    let Permitted { signature, scope, live, body, .. } = permitted;
+    let claim = signature.claim();
+    hop::strip(&mut parts.headers, |name| claim.protects(name));
+    let identity = live.identity.as_ref().ok_or_else(|| unavailable("its credential has no secret"))?;
+    let now = deps.clock.now();
+    let today = Scope::at(now, scope.region(), scope.signing_name());
+    let signing = Signing {
+        access_key_id: &identity.access_key_id,
+        key: &deps.cloud_keys.key(&identity.access_key_id, &identity.secret_access_key, &today),
+        session_token: identity.session_token.as_ref(),
+        style: if scope.path_is_encoded_once() { PathStyle::EncodedOnce } else { PathStyle::EncodedTwice },
+        also: &claim.signed_headers,
+        payload: signature.payload(),
+        now,
+    };
+    sigv4::sign(&mut parts, &signing).map_err(unavailable)?;
+    parts.uri = target.uri(&parts.uri).map_err(unavailable)?;
+    let body = match body {
+        VerifiedBody::Held(held) => RequestBody::Held(Some(held)),
+        VerifiedBody::Declared(sha256) => upload.stream(sha256, ledger),
+    };
+    Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(&live, &deps.clock) })
+}
+
+fn unavailable(cause: impl std::fmt::Display) -> Rejection {
+    let reason = "the cloud credential behind this access request can't be used; tell your administrator".to_owned();
+    Stage::Resign.fails(Refusal::GatewayUnavailable { reason }, cause.to_string())
+}

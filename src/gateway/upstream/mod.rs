@@ -1,0 +1,119 @@
+//! The way to the cloud: pooled, verified TLS connections, kept alive between calls.
+
+mod connector;
+mod dns;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, ResponseFuture},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
+
+use self::connector::Connector;
+use super::body::RequestBody;
+use crate::model::host_pattern::HostPattern;
+
+pub(super) use self::{
+    connector::{DialError, first_to_connect},
+    dns::Resolver,
+};
+
+/// Shorter than the clouds' own idle time-outs, so that a call is seldom sent on a connection that is just closing.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// Connections kept for a host while nobody needs them; more are opened, but not kept.
+const IDLE_PER_HOST: usize = 512;
+
+/// Where a dial that is not by DNS goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A host name, looked up when dialled, and a port.
+    Name(String, u16),
+    /// An address and a port.
+    Socket(SocketAddr),
+}
+
+/// How cloud hosts are reached.
+#[derive(Clone, Debug, Default)]
+pub struct UpstreamConfig {
+    /// Roots that cloud hosts are trusted by, beside the public ones.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Where to dial instead; Host, SNI and the certificate's name stay the cloud's. The most specific pattern wins.
+    pub overrides: Vec<(HostPattern, Address)>,
+}
+
+/// A certificate among the extra roots can't be used, or the system's DNS settings can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// Names can't be resolved.
+    #[error("DNS can't be set up: {0}")]
+    Resolver(String),
+    /// A root certificate is not usable as one.
+    #[error("upstream.ca_file: a certificate in it can't be used as a root: {0}")]
+    Root(rustls::Error),
+    /// The TLS library refuses its own defaults; never seen.
+    #[error("TLS towards the cloud can't be set up: {0}")]
+    Tls(rustls::Error),
+}
+
+/// Calls cloud hosts. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Upstream(Client<Connector, RequestBody>);
+
+impl Upstream {
+    /// Public roots and `config`'s, HTTP/1.1.
+    pub(super) fn new(config: UpstreamConfig, resolver: Resolver) -> Result<Self, UpstreamError> {
+        let connector = Connector::new(tls(config.extra_roots)?, resolver, config.overrides);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_timer(TokioTimer::new())
+            .set_host(false)
+            .build(connector);
+        Ok(Self(client))
+    }
+
+    /// Sends `request`, whose URI has the host to call; sent again by itself only if no byte of it had been sent.
+    pub(super) fn call(&self, request: Request<RequestBody>) -> ResponseFuture {
+        self.0.request(request)
+    }
+}
+
+/// The answer of a cloud host.
+pub(super) type CloudResponse = Response<Incoming>;
+
+fn tls(extra_roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, UpstreamError> {
+    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    for root in extra_roots {
+        roots.add(root).map_err(UpstreamError::Root)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(UpstreamError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Why a call got no answer, read off the error's chain of causes.
+pub(super) fn dial_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a DialError> {
+    causes(error).find_map(|cause| cause.downcast_ref::<DialError>())
+}
+
+/// `error`, then what caused it, and so on.
+pub(super) fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |cause| cause.source())
+}
+
+/// The words of an I/O error that carries another error, without naming it twice.
+pub(super) fn io_cause(error: &io::Error) -> String {
+    error.get_ref().map_or_else(|| error.to_string(), ToString::to_string)
+}

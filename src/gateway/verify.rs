@@ -1,0 +1,120 @@
+//! Is the claim true? The signature, over the request as it arrived, under the secret that this gateway gave out.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::{
+    Deps,
+    hold::{Held, HoldError},
+    identify::Identified,
+    ledger::Ledger,
+    rejection::{Rejection, Stage},
+    upload::Upload,
+};
+use crate::{
+    cloud::{Refusal, aws},
+    model::{AccessKeyId, LiveGrant},
+    sigv4::{self, PathStyle, Payload, SignatureError},
+};
+
+/// A request whose signature is right, with the grant that its key belongs to.
+pub(super) struct Verified<'t> {
+    pub(super) signature: sigv4::Verified,
+    pub(super) scope: aws::Claim<'static, 't>,
+    pub(super) live: Arc<LiveGrant>,
+    pub(super) body: VerifiedBody,
+}
+
+/// What is known of a body whose hash was signed.
+pub(super) enum VerifiedBody {
+    /// It has that hash.
+    Held(Held),
+    /// It must turn out to have this SHA-256, or be cut off before its end.
+    Declared([u8; 32]),
+}
+
+/// Verifies what `identified` claims of the request with the head `parts`.
+pub(super) async fn verify<'t>(
+    deps: &Deps,
+    identified: Identified<'t>,
+    parts: &Parts,
+    upload: &mut Upload,
+    ledger: &mut Ledger,
+) -> Result<Verified<'t>, Rejection> {
+    let Identified { signature: claim, scope } = identified;
+    let style = if scope.path_is_encoded_once() { PathStyle::EncodedOnce } else { PathStyle::EncodedTwice };
+    let reject = |refusal| Stage::Verify.rejects(refusal);
+    // Before the body is read: a stale or foreign signature shall not cost memory.
+    let now = deps.clock.now();
+    claim.check_clock(now).map_err(|_| reject(Refusal::ClockSkew { signed_at: claim.at(), now }))?;
+    let Some(live) = find(deps, &claim) else { return Err(reject(unknown(deps, claim, parts, style))) };
+    let key = deps.client_keys.key(&claim.access_key_id, &live.grant.secret_access_key, &claim.scope);
+    let check = |claim: sigv4::Claim, payload| {
+        claim.verify(parts, style, &key, payload, deps.clock.now()).map_err(|error| reject(wrong(&error)))
+    };
+    let (signature, body) = match claim.payload {
+        None => {
+            let held = hold(deps, upload, ledger).await?;
+            (check(claim, Payload::Sha256(held.sha256))?, VerifiedBody::Held(held))
+        }
+        Some(declared @ Payload::Sha256(sha256)) => {
+            let signature = check(claim, declared)?;
+            if upload.is_empty() || scope.needs_body_to_name(parts) {
+                let held = hold(deps, upload, ledger).await?;
+                signature.check_body(&held.sha256).map_err(|error| reject(wrong(&error)))?;
+                (signature, VerifiedBody::Held(held))
+            } else {
+                (signature, VerifiedBody::Declared(sha256))
+            }
+        }
+        Some(Payload::Unsigned) => {
+            let what = "A body that is not signed (UNSIGNED-PAYLOAD) is not accepted for this service.".to_owned();
+            return Err(reject(Refusal::UnsupportedAuth { what }));
+        }
+        Some(Payload::Streaming(form)) => {
+            let what = format!("A body in signed chunks ({}) is not accepted for this service.", form.name());
+            return Err(reject(Refusal::UnsupportedAuth { what }));
+        }
+    };
+    ledger.proves(&live.grant);
+    Ok(Verified { signature, scope, live, body })
+}
+
+/// The grant behind the claimed key, from the newest snapshot.
+fn find(deps: &Deps, claim: &sigv4::Claim) -> Option<Arc<LiveGrant>> {
+    // No key that this gateway gives out comes with a session token.
+    let id = AccessKeyId::new(&claim.access_key_id).ok().filter(|_| claim.session_token.is_none())?;
+    deps.grants.load().grants.get(&id).cloned()
+}
+
+/// Takes as long as a wrong signature, so that the time does not tell which keys exist.
+fn unknown(deps: &Deps, claim: sigv4::Claim, parts: &Parts, style: PathStyle) -> Refusal {
+    let key = deps.client_keys.decoy(&claim.access_key_id, &claim.scope);
+    let payload = claim.payload.unwrap_or(Payload::EMPTY);
+    let _ = std::hint::black_box(claim.verify(parts, style, &key, payload, deps.clock.now()));
+    Refusal::UnknownKey
+}
+
+fn wrong(error: &SignatureError) -> Refusal {
+    match error {
+        SignatureError::PayloadMismatch => Refusal::PayloadHashMismatch,
+        _ => Refusal::SignatureMismatch,
+    }
+}
+
+async fn hold(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger) -> Result<Held, Rejection> {
+    let held = upload.hold(&deps.budget).await.map_err(|error| {
+        let cause = error.to_string();
+        let refusal = match error {
+            HoldError::TooLarge { limit } => Refusal::BodyTooLarge { limit },
+            HoldError::NoMemory => {
+                Refusal::GatewayUnavailable { reason: "too many large requests at one time; try again".to_owned() }
+            }
+            HoldError::Broken(_) | HoldError::Stalled => Refusal::Malformed { what: cause.clone() },
+        };
+        Stage::Verify.fails(refusal, cause)
+    })?;
+    ledger.took(held.bytes.len());
+    Ok(held)
+}
