@@ -11,6 +11,8 @@ use super::{ALGORITHM, Payload, Scope, SignedHeaders, date::Moment};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathStyle {
     /// S3's way: as the client meant it, encoded once; dots and repeated slashes are part of a key's name.
+    ///
+    /// S3 decodes as in a form, `%2F` and `+` included (measured: aws/aws-sdk-net#4473).
     EncodedOnce,
     /// Everyone else's: dot segments and repeated slashes resolved, then what is on the wire encoded once more.
     EncodedTwice,
@@ -54,10 +56,7 @@ pub(super) fn request(parts: &Parts, style: PathStyle, signed: &SignedHeaders, p
 fn write_path(path: &[u8], style: PathStyle, out: &mut Vec<u8>) {
     match style {
         PathStyle::EncodedOnce => {
-            if path.first() != Some(&b'/') {
-                out.push(b'/');
-            }
-            decoded(path, b'+').for_each(|byte| push_encoded(byte, byte == b'/', out));
+            decoded(path).for_each(|byte| push_encoded(byte, byte == b'/', out));
         }
         PathStyle::EncodedTwice => write_normalized_path(path, out),
     }
@@ -99,7 +98,7 @@ fn write_query(query: &[u8], out: &mut Vec<u8>) {
         let mut halves = pair.splitn(2, |&byte| byte == b'=');
         let mut half = || {
             let start = encoded.len();
-            decoded(halves.next().unwrap_or_default(), b' ').for_each(|byte| push_encoded(byte, false, &mut encoded));
+            decoded(halves.next().unwrap_or_default()).for_each(|byte| push_encoded(byte, false, &mut encoded));
             start..encoded.len()
         };
         pairs.push((half(), half()));
@@ -138,8 +137,8 @@ fn write_header(headers: &HeaderMap, name: &str, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Undoes percent-encoding; a `%` that begins no escape stands for itself. In a query, a `+` is a space.
-fn decoded(text: &[u8], plus: u8) -> impl Iterator<Item = u8> {
+/// Undoes the encoding of forms: `+` is a space, a `%` that begins no escape stands for itself.
+fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if let [b'%', high, low, after @ ..] = rest
@@ -150,7 +149,7 @@ fn decoded(text: &[u8], plus: u8) -> impl Iterator<Item = u8> {
         }
         let (&byte, after) = rest.split_first()?;
         rest = after;
-        Some(if byte == b'+' { plus } else { byte })
+        Some(if byte == b'+' { b' ' } else { byte })
     })
 }
 

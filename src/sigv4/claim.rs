@@ -79,6 +79,9 @@ pub enum ParseError {
     /// The list of signed headers is not lower-case, sorted and without repeats.
     #[error("'SignedHeaders' must be lower-case header names in alphabetical order, separated by ';', without repeats")]
     SignedHeaders,
+    /// The request is for no path: `CONNECT host:443`, `OPTIONS *`.
+    #[error("The request target must be a path")]
+    Target,
     /// The scope doesn't end with `aws4_request`.
     #[error("Credential should be scoped with a valid terminator: '{TERMINATOR}'")]
     Terminator,
@@ -132,6 +135,9 @@ pub fn parse(parts: &Parts) -> Result<Claim, ParseError> {
                 return Err(ParseError::Incomplete(missing.into_iter().flatten().collect()));
             }
         };
+    if !parts.uri.path().starts_with('/') {
+        return Err(ParseError::Target);
+    }
     let (access_key_id, scope) = parse_credential(credential, &at)?;
     let signed_headers = SignedHeaders::parse(signed_headers).ok_or(ParseError::SignedHeaders)?;
     check_coverage(&parts.headers, &signed_headers)?;

@@ -15,7 +15,7 @@ impl SignedHeaders {
     }
 
     /// The names among those of `headers` for which `wanted` holds.
-    pub(super) fn of(headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> Self {
+    pub fn of(headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> Self {
         let mut names: Vec<&str> = headers.keys().map(http::HeaderName::as_str).filter(|name| wanted(name)).collect();
         names.sort_unstable();
         Self(names.join(";"))
