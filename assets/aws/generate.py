@@ -31,7 +31,7 @@ DOMAIN = re.compile(r"[a-z0-9.-]+")
 
 # Output members whose name says that they carry a credential, unless they are about one (its age, its ARN, a page mark).
 CREDENTIAL = re.compile(
-    r"secret(access)?keys?$|privatekey|password$|(session|security|auth|authorization|access|refresh|id|bearer)token$"
+    r"secret(access)?keys?$|privatekey|password(data)?$|(session|security|auth|authorization|access|refresh|id|bearer)token$"
     r"|^token(value)?$|clientsecret$",
     re.I,
 )
@@ -210,7 +210,7 @@ def route(uri):
     """The path template; a label must fill a whole segment, as the matcher expects."""
     path, _, query = uri.partition("?")
     for segment in path.split("/"):
-        assert re.fullmatch(r"\{\w+\+?\}|[^{}]*", segment), uri
+        assert re.fullmatch(r"\{[\w-]+\+?\}|[^{}]*", segment), uri
     return path + ("?" + query if query else "")
 
 

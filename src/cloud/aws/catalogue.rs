@@ -126,7 +126,7 @@ impl Catalogue {
         all.into_iter().collect()
     }
 
-    fn parse(text: &'static str) -> Result<Self, CatalogueError> {
+    pub(super) fn parse(text: &'static str) -> Result<Self, CatalogueError> {
         let mut catalogue = Self {
             botocore: "",
             partitions: Vec::new(),

@@ -148,6 +148,13 @@ impl<'c> Host<'c> {
         Err(expected)
     }
 
+    /// What a well-meaning client would claim of the host.
+    #[cfg(test)]
+    pub(super) fn any_claim(&self) -> Claim<'c, '_> {
+        let form = self.forms().next().unwrap();
+        self.claim(form.signing_name, self.signing_region(form)).unwrap()
+    }
+
     fn forms(&self) -> impl Iterator<Item = &'c Form> + Clone {
         self.forms.iter().filter(|form| form.places & self.place != 0)
     }

@@ -69,7 +69,9 @@ impl<'c> Claim<'c, '_> {
         });
         let (first, second) = (found.next(), found.next());
         let mut named = self.unnamed(parts);
-        let Some(found) = first.filter(|_| second.is_none()) else { return named };
+        let certain =
+            |found: &Found<'_>| second.is_none() && (found.protocol.is_query() || !self.looks_like_query(parts));
+        let Some(found) = first.filter(certain) else { return named };
         named.dialect = Dialect { protocol: found.protocol, service: Some(found.service) };
         named.call.service = found.service.id.clone();
         match (&named.call.account, found.account) {
@@ -79,6 +81,12 @@ impl<'c> Claim<'c, '_> {
         }
         named.call.operation = Some(found.operation);
         named
+    }
+
+    /// Might a server that understands the query protocol take it for that, whatever else it says?
+    fn looks_like_query(&self, parts: &Parts) -> bool {
+        self.services().any(|service| service.protocols.iter().any(|protocol| protocol.is_query()))
+            && looks_like_query(parts)
     }
 
     fn unnamed(&self, parts: &Parts) -> Named<'c> {
@@ -135,20 +143,23 @@ fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &
 }
 
 fn looks_like(parts: &Parts) -> Option<Protocol> {
-    let content_type = content_type(&parts.headers).unwrap_or_default();
     if parts.headers.contains_key("smithy-protocol") {
         Some(Protocol::Cbor)
-    } else if content_type.eq_ignore_ascii_case("application/x-amz-json-1.1") {
+    } else if content_type(&parts.headers).is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-amz-json-1.1")) {
         Some(Protocol::Json11)
     } else if parts.headers.contains_key("x-amz-target") {
         Some(Protocol::Json10)
-    } else if is_form(content_type)
-        || parts.uri.query().is_some_and(|query| form::values(query.as_bytes(), "Action").next().is_some())
-    {
+    } else if looks_like_query(parts) {
         Some(Protocol::Query)
     } else {
         None
     }
+}
+
+fn looks_like_query(parts: &Parts) -> bool {
+    let types = parts.headers.get_all(header::CONTENT_TYPE).iter().filter_map(|kind| kind.to_str().ok());
+    types.filter_map(|kind| kind.split(';').next()).any(|kind| is_form(kind.trim()))
+        || parts.uri.query().is_some_and(|query| form::count_in_any_case(query.as_bytes(), "Action") > 0)
 }
 
 fn recognise<'c>(service: &'c Service, parts: &Parts, form: Option<&Form<'_>>) -> Option<Found<'c>> {
@@ -179,8 +190,7 @@ fn recognise<'c>(service: &'c Service, parts: &Parts, form: Option<&Form<'_>>) -
             let query = parts.uri.query().unwrap_or_default();
             let path_normalised = !service.path_is_encoded_once();
             let found = service.routes.find(parts.method.as_str(), parts.uri.path(), query, path_normalised)?;
-            let account = found.account.ok()?;
-            Some(Found { service, protocol, operation: found.operation, account })
+            Some(Found { service, protocol, operation: found.operation, account: found.account })
         }
     }
 }
@@ -254,10 +264,18 @@ mod tests {
 
     /// Names a request written as `METHOD path-and-query` with `name: value` headers.
     fn name(host: &str, request: &str, headers: &[(&str, &str)], body: &str) -> Named<'static> {
-        let catalogue = Catalogue::embedded();
+        name_in(Catalogue::embedded(), host, request, headers, body)
+    }
+
+    fn name_in<'c>(
+        catalogue: &'c Catalogue,
+        host: &str,
+        request: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Named<'c> {
         let host = catalogue.host(host).unwrap();
-        let service = host.services().next().unwrap().id.as_str();
-        let claim = host.claim(service, host.region().unwrap_or("us-east-1")).unwrap();
+        let claim = host.any_claim();
         let (method, target) = request.split_once(' ').unwrap();
         let mut builder = Request::builder().method(method).uri(target);
         for (name, value) in headers {
@@ -399,6 +417,62 @@ mod tests {
                 assert!(seen.contains(&(service.id.as_str(), operation.name)), "{}:{}", service.id, operation.name);
             }
         }
+    }
+
+    /// One host may be several services': mail and its second version, or a service that was given a new protocol.
+    #[test]
+    fn services_that_share_a_host_are_told_apart() {
+        let catalogue = Catalogue::parse(
+            "partition\taws\tamazonaws.com\tapi.aws\tus-east-1\tus-east-1\n\
+             service\tses\tSES\tMail.\nprotocol\tquery\nxml\t2010-12-01\thttp://ses/\n\
+             host\temail.{region}.{dns}\tses\t=\taws\nop\tSendEmail\t-\nop\tGetSendQuota\t-\n\
+             service\tsesv2\tSES\tMail.\nprotocol\trest-json\n\
+             host\temail.{region}.{dns}\tses\t=\taws\nop\tSendEmail\t-\tPOST\t/v2/email/outbound-emails\n\
+             service\telb\tELB\tOld.\nprotocol\tquery\nxml\t2012-06-01\thttp://elb/\n\
+             host\telasticloadbalancing.{region}.{dns}\telb\t=\taws\nop\tDescribeLoadBalancers\t-\n\
+             service\telbv2\tELB\tNew.\nprotocol\tquery\nxml\t2015-12-01\thttp://elb/\n\
+             host\telasticloadbalancing.{region}.{dns}\telb\t=\taws\nop\tDescribeLoadBalancers\t-\n\
+             service\tsqs\tSQS\tQueues.\nprotocol\tjson-1.0\tquery\ntarget\tAmazonSQS\nxml\t2012-11-05\thttp://q/\n\
+             host\tsqs.{region}.{dns}\tsqs\t=\taws\nop\tSendMessage\t-\n",
+        )
+        .unwrap();
+        let (email, elb, sqs) = (
+            "email.us-east-1.amazonaws.com",
+            "elasticloadbalancing.us-east-1.amazonaws.com",
+            "sqs.us-east-1.amazonaws.com",
+        );
+        let target = ("x-amz-target", "AmazonSQS.SendMessage");
+        for (host, request, headers, body, expected) in [
+            (email, "POST /", vec![FORM], "Action=SendEmail&Version=2010-12-01", Some(("ses", "SendEmail"))),
+            (email, "POST /v2/email/outbound-emails", vec![], "{}", Some(("sesv2", "SendEmail"))),
+            (email, "POST /v2/email/outbound-emails", vec![FORM], "Action=GetSendQuota&Version=2010-12-01", None),
+            (email, "POST /v2/email/outbound-emails?Action=GetSendQuota", vec![], "{}", None),
+            (
+                elb,
+                "POST /",
+                vec![FORM],
+                "Action=DescribeLoadBalancers&Version=2012-06-01",
+                Some(("elb", "DescribeLoadBalancers")),
+            ),
+            (
+                elb,
+                "POST /",
+                vec![FORM],
+                "Action=DescribeLoadBalancers&Version=2015-12-01",
+                Some(("elbv2", "DescribeLoadBalancers")),
+            ),
+            (elb, "POST /", vec![FORM], "Action=DescribeLoadBalancers", None),
+            (elb, "POST /", vec![FORM], "Action=DescribeLoadBalancers&Version=2012-06-01&Version=2015-12-01", None),
+            (sqs, "POST /", vec![target], "{}", Some(("sqs", "SendMessage"))),
+            (sqs, "POST /123456789012/queue", vec![FORM], "Action=SendMessage", Some(("sqs", "SendMessage"))),
+            (sqs, "POST /", vec![target, FORM], "Action=SendMessage", None),
+        ] {
+            let named = name_in(&catalogue, host, request, &headers, body);
+            let found = named.call.operation.map(|operation| (named.call.service.as_str(), operation.name));
+            assert_eq!(found, expected, "{request} {headers:?} {body}");
+        }
+        let both: Vec<_> = catalogue.host(email).unwrap().services().map(|service| service.id.to_string()).collect();
+        assert_eq!(both, ["ses", "sesv2"]);
     }
 
     proptest::proptest! {

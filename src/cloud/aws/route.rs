@@ -16,13 +16,12 @@ pub(super) struct Router {
 #[derive(Debug)]
 pub(super) struct Match {
     pub(super) operation: Operation,
-    /// Accounts named by its labels disagree with each other.
-    pub(super) account: Result<Option<AccountId>, Disagreement>,
+    /// The account that its labels name.
+    pub(super) account: Option<AccountId>,
 }
 
-/// Two places of one request name different accounts.
-#[derive(Debug)]
-pub(super) struct Disagreement;
+/// The request can be read in two ways, so it must not be matched at all, not even by a less specific route.
+struct Doubt;
 
 #[derive(Debug, Default)]
 struct Node {
@@ -100,7 +99,7 @@ impl Router {
             return None;
         }
         let mut walk = Walk { router: self, method, query, labels: Vec::new() };
-        walk.descend(0, &parts)
+        walk.descend(0, &parts).ok().flatten()
     }
 }
 
@@ -112,66 +111,72 @@ struct Walk<'r, 'p> {
 }
 
 impl<'p> Walk<'_, 'p> {
-    fn descend(&mut self, at: usize, rest: &[&'p str]) -> Option<Match> {
-        let node = self.router.nodes.get(at)?;
+    fn descend(&mut self, at: usize, rest: &[&'p str]) -> Result<Option<Match>, Doubt> {
+        let Some(node) = self.router.nodes.get(at) else { return Ok(None) };
         let Some((&segment, after)) = rest.split_first() else { return self.settle(node) };
         for &(literal, child) in &node.literals {
             if literal == segment {
-                if let Some(found) = self.descend(child, after) {
-                    return Some(found);
+                if let Some(found) = self.descend(child, after)? {
+                    return Ok(Some(found));
                 }
             } else if segment.contains('%') && form::decodes_to(segment, literal) {
-                return None; // a literal to a server that decodes first, a label to one that does not
+                return Err(Doubt); // a literal to a server that decodes first, a label to one that does not
             }
         }
         if let Some(child) = node.label.filter(|_| !segment.is_empty()) {
             self.labels.push(segment);
-            if let Some(found) = self.descend(child, after) {
-                return Some(found);
+            if let Some(found) = self.descend(child, after)? {
+                return Ok(Some(found));
             }
             self.labels.pop();
         }
-        let greedy = node.greedy?;
-        let follows =
-            self.router.nodes.get(greedy).is_some_and(|next| next.literals.is_empty() && next.label.is_none());
-        let shortest = if follows { rest.len() } else { 1 };
+        node.greedy.map_or(Ok(None), |greedy| self.descend_greedily(greedy, rest))
+    }
+
+    /// A greedy label takes as many segments as it can.
+    fn descend_greedily(&mut self, greedy: usize, rest: &[&'p str]) -> Result<Option<Match>, Doubt> {
+        let ends = |next: &Node| next.literals.is_empty() && next.label.is_none();
+        let shortest = if self.router.nodes.get(greedy).is_some_and(ends) { rest.len() } else { 1 };
         for taken in (shortest..=rest.len()).rev() {
-            let (label, after) = rest.split_at_checked(taken)?;
+            let Some((label, after)) = rest.split_at_checked(taken) else { break };
             let before = self.labels.len();
             self.labels.extend(label);
-            if let Some(found) = self.descend(greedy, after) {
-                return Some(found);
+            if let Some(found) = self.descend(greedy, after)? {
+                return Ok(Some(found));
             }
             self.labels.truncate(before);
         }
-        None
+        Ok(None)
     }
 
-    /// Of the routes that end here, the one that fits with the most fixed query keys; none if two fit equally well.
-    fn settle(&self, node: &Node) -> Option<Match> {
+    /// Of the routes that end here, the one that fits with the most fixed query keys; two that fit alike are a doubt.
+    fn settle(&self, node: &Node) -> Result<Option<Match>, Doubt> {
         let mine = || node.routes.iter().filter(|route| route.method == self.method);
         // A key that decides here must not be there twice: which one counts, two parsers may see differently.
         for (key, _) in mine().flat_map(|route| &route.query) {
             if form::values(self.query.as_bytes(), key).nth(1).is_some() {
-                return None;
+                return Err(Doubt);
             }
         }
         let fits = |route: &&Route| route.query.iter().all(|(key, value)| self.has(key, *value));
-        let best = mine().filter(fits).max_by_key(|route| route.query.len())?;
-        let equals = mine().filter(fits).filter(|route| route.query.len() == best.query.len()).count();
-        (equals == 1).then(|| Match { operation: best.operation, account: self.account(best) })
+        let Some(best) = mine().filter(fits).max_by_key(|route| route.query.len()) else { return Ok(None) };
+        if mine().filter(fits).filter(|route| route.query.len() == best.query.len()).count() > 1 {
+            return Err(Doubt);
+        }
+        Ok(Some(Match { operation: best.operation, account: self.account(best)? }))
     }
 
     fn has(&self, key: &str, value: Option<&str>) -> bool {
         form::values(self.query.as_bytes(), key).any(|found| value.is_none_or(|value| form::decodes_to(found, value)))
     }
 
-    fn account(&self, route: &Route) -> Result<Option<AccountId>, Disagreement> {
+    /// The account that the labels name; two different ones are a doubt.
+    fn account(&self, route: &Route) -> Result<Option<AccountId>, Doubt> {
         let mut named: Option<AccountId> = None;
         for (index, label) in self.labels.iter().enumerate() {
             let found = if route.account == Some(index) { AccountId::new(label).ok() } else { account_in(label) };
             match (&named, found) {
-                (Some(one), Some(other)) if *one != other => return Err(Disagreement),
+                (Some(one), Some(other)) if *one != other => return Err(Doubt),
                 (None, Some(found)) => named = Some(found),
                 _ => {}
             }
@@ -194,4 +199,80 @@ fn account_in(label: &str) -> Option<AccountId> {
 
 fn segments(path: &'static str) -> impl Iterator<Item = &'static str> {
     path.split('/').filter(|segment| !segment.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(
+        table: &[(&'static str, &'static str)],
+        method: &str,
+        target: &str,
+        normalised: bool,
+    ) -> Option<&'static str> {
+        let mut router = Router::default();
+        for &(name, line) in table {
+            let (verb, template) = line.split_once(' ').unwrap();
+            router.add(verb, template, Operation { name, hands_out_credentials: false });
+        }
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        router.find(method, path, query, normalised).map(|found| found.operation.name)
+    }
+
+    #[test]
+    fn the_most_specific_route_wins() {
+        let routes = [
+            ("Root", "GET /"),
+            ("Label", "GET /a/{x}"),
+            ("Literal", "GET /a/b"),
+            ("Deep", "GET /a/{x}/c"),
+            ("PutLabel", "PUT /a/{x}"),
+            ("Greedy", "GET /g/{rest+}"),
+            ("GreedyThen", "GET /t/{rest+}/end"),
+            ("Flag", "GET /a/b?flag"),
+            ("Value", "GET /a/b?flag&key=v"),
+            ("Twin", "GET /twin/{x}"),
+            ("OtherTwin", "GET /twin/{y}"),
+        ];
+        for (method, target, found) in [
+            ("GET", "/", Some("Root")),
+            ("GET", "/a/z", Some("Label")),
+            ("GET", "/a/b", Some("Literal")),
+            ("GET", "/a/b/", Some("Literal")),
+            ("PUT", "/a/b", Some("PutLabel")),
+            ("GET", "/a/b/c", Some("Deep")),
+            ("GET", "/a", None),
+            ("GET", "/a/%62", None),
+            ("GET", "/a/b?other", Some("Literal")),
+            ("GET", "/a/b?flag", Some("Flag")),
+            ("GET", "/a/b?fl%61g=", Some("Flag")),
+            ("GET", "/a/b?key=v&flag", Some("Value")),
+            ("GET", "/a/b?key=w&flag", Some("Flag")),
+            ("GET", "/a/b?flag&flag", None),
+            ("GET", "/g/x/y/z", Some("Greedy")),
+            ("GET", "/g", None),
+            ("GET", "/t/x/end/y/end", Some("GreedyThen")),
+            ("GET", "/t/end", None),
+            ("GET", "/twin/x", None),
+            ("get", "/a/b", None),
+        ] {
+            assert_eq!(find(&routes, method, target, true), found, "{method} {target}");
+        }
+    }
+
+    /// S3 keys are taken as they are: with empty and dot segments and a slash at the end.
+    #[test]
+    fn keys_of_a_store_are_left_as_they_are() {
+        let routes = [("List", "GET /{Bucket}"), ("Get", "GET /{Bucket}/{Key+}")];
+        for (target, found) in [
+            ("/bucket", Some("List")),
+            ("/bucket/a//b", Some("Get")),
+            ("/bucket/../a/", Some("Get")),
+            ("/bucket/a%2Fb", Some("Get")),
+        ] {
+            assert_eq!(find(&routes, "GET", target, false), found, "{target}");
+        }
+        assert_eq!(find(&routes, "GET", "/bucket/../a", true), None);
+    }
 }
