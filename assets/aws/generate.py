@@ -25,7 +25,8 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 HERE = pathlib.Path(__file__).resolve().parent
-LOADER = Loader(include_default_search_paths=True)
+# Not the models that somebody may keep in ~/.aws/models.
+LOADER = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 ACCOUNT = "123456789012"
 DOMAIN = re.compile(r"[a-z0-9.-]+")
 

@@ -117,13 +117,6 @@ impl<'c> Host<'c> {
     }
 }
 
-impl Dialect<'static> {
-    /// How to answer a request of which not even the service is known.
-    pub fn guess(parts: &Parts) -> Self {
-        Self { protocol: looks_like(parts).unwrap_or(Protocol::RestJson), service: None }
-    }
-}
-
 /// Of the protocols that the services speak, the one that the request looks most like.
 fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &Parts) -> Dialect<'c> {
     let looks = looks_like(parts);
