@@ -190,8 +190,13 @@ impl<K: Key> Span<K> {
 impl<A: Key, B: Key> Span<(A, B)> {
     /// The pairs that begin with `first`.
     pub fn of(first: &A) -> Self {
-        let lower = encode(first);
-        let mut upper = lower.clone();
+        Self { lower: Bound::Included(encode(first)), ..Self::up_to(first) }
+    }
+
+    /// The pairs that begin with `first` or with less.
+    pub fn up_to(first: &A) -> Self {
+        // The smallest bytes that are larger than all that begin with these.
+        let mut upper = encode(first);
         while upper.last() == Some(&u8::MAX) {
             upper.pop();
         }
@@ -202,7 +207,7 @@ impl<A: Key, B: Key> Span<(A, B)> {
             }
             None => Bound::Unbounded,
         };
-        Self { lower: Bound::Included(lower), upper, of: PhantomData }
+        Self { lower: Bound::Unbounded, upper, of: PhantomData }
     }
 }
 

@@ -248,6 +248,8 @@ mod tests {
         };
         assert_eq!(values(Span::all(), Order::Ascending), ["a1", "a2", "a300", "ab1"]);
         assert_eq!(values(Span::of(&"a".to_owned()), Order::Descending), ["a300", "a2", "a1"]);
+        assert_eq!(values(Span::up_to(&"ab".to_owned()), Order::Ascending), ["a1", "a2", "a300", "ab1"]);
+        assert_eq!(values(Span::up_to(&"a".to_owned()), Order::Ascending), ["a1", "a2", "a300"]);
         assert_eq!(values(Span::of(&"a".to_owned()).after(&key("a", 1)), Order::Ascending), ["a2", "a300"]);
         assert_eq!(values(Span::all().before(&key("a", 300)), Order::Descending), ["a2", "a1"]);
     }

@@ -1,1 +1,141 @@
 //! The use cases: submit, decide, reveal, rotate, revoke, expire, administer. The only writer of the store.
+//!
+//! Whoever wants something proves who they are ([`Workflow::caller`]) and then asks the [`Caller`] for a handle
+//! ([`Caller::approver`], [`Caller::administrator`], …): it exists only if the permission does, and it has the methods.
+//! The permission is looked at once more inside the transaction, so that a role taken away a moment ago counts.
+//!
+//! A change and the [`WorkflowEvent`](crate::model::WorkflowEvent) that tells of it are one commit, and the
+//! [`Snapshot`](crate::model::Snapshot) that the data plane reads is published in the order of the commits.
+//!
+//! Everything here blocks: on the disk, and on password hashing. Call it from a thread that may.
+
+mod auditor;
+mod authority;
+mod caller;
+mod credentials;
+mod duration;
+mod environments;
+mod error;
+mod expire;
+mod grants;
+mod page;
+mod password;
+mod people;
+mod random;
+mod requests;
+mod set_up;
+mod settings;
+mod sign_in;
+mod throttle;
+mod tokens;
+mod transaction;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::watch;
+
+pub use auditor::{Auditor, EventFilter};
+pub use authority::StoredAuthority;
+pub use caller::{Caller, Scope};
+pub use credentials::{CredentialAdministrator, CredentialChange, NewCredential};
+pub use duration::{DurationError, parse_duration};
+pub use environments::{EnvironmentAdministrator, EnvironmentChange, EnvironmentView, NewEnvironment};
+pub use error::{Error, FieldError};
+pub use page::{Page, PageRequest};
+pub use people::{Administrator, NewUser, UserChange};
+pub use requests::{
+    AccessRequestView, Approval, Approver, KeyView, NewAccessRequest, Owner, RequestFilter, Requester, Revealed,
+};
+pub use sign_in::SignedIn;
+pub use tokens::{ApiToken, NewApiToken};
+
+pub use crate::store::tables::settings::Settings;
+use crate::{
+    clock::Clock,
+    model::{CloudId, Publisher, ServiceId, Subscriber, UserName},
+    store::{Reader, Store},
+};
+use transaction::Transaction;
+
+/// The services that can be asked for, by cloud.
+pub type KnownServices = BTreeMap<CloudId, BTreeSet<ServiceId>>;
+
+/// The use cases. Clones share everything.
+#[derive(Clone)]
+pub struct Workflow(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    services: KnownServices,
+    publisher: Publisher,
+    /// Held from the beginning of a transaction until its snapshot is published, so that they come in commit order.
+    in_order: Mutex<()>,
+    passwords: password::Passwords,
+    throttle: throttle::Throttle,
+}
+
+impl std::fmt::Debug for Workflow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workflow").field("store", &self.0.store).finish_non_exhaustive()
+    }
+}
+
+impl Workflow {
+    /// Opens the use cases over `store`: ends what is due and publishes all grants.
+    pub fn open(store: Store, clock: Clock, services: KnownServices, publisher: Publisher) -> Result<Self, Error> {
+        let workflow = Self(Arc::new(Inner {
+            store,
+            clock,
+            services,
+            publisher,
+            in_order: Mutex::new(()),
+            passwords: password::Passwords::default(),
+            throttle: throttle::Throttle::default(),
+        }));
+        let all = grants::all(&workflow.read()?, workflow.0.store.sealer(), workflow.0.clock.now())?;
+        workflow.0.publisher.publish(all);
+        workflow.expire_due()?;
+        Ok(workflow)
+    }
+
+    /// The snapshots that are published from now on, and the one that is there.
+    pub fn subscribe(&self) -> Subscriber {
+        self.0.publisher.subscribe()
+    }
+
+    /// Tells of every commit: then [`Workflow::next_expiry`] may be another.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.0.store.watch()
+    }
+
+    fn read(&self) -> Result<Reader, Error> {
+        Ok(self.0.store.read()?)
+    }
+
+    /// Commits what `work` writes, in the name of `actor` or of the appliance itself, and publishes what it changed.
+    ///
+    /// The new grants are made inside the transaction: once it is committed nothing can fail any more between the
+    /// commit and the data plane's knowing of it.
+    fn commit<T>(
+        &self,
+        actor: Option<&UserName>,
+        mut work: impl FnMut(&mut Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let inner = &*self.0;
+        let _in_order = inner.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, published) = (inner.clock.now(), inner.publisher.current());
+        let (value, next) = inner.store.transact(|writer| {
+            let mut tx = Transaction::new(writer, inner.store.sealer(), now, actor);
+            let value = work(&mut tx)?;
+            Ok::<_, Error>((value, grants::after(&tx, &published)?))
+        })?;
+        if let Some(next) = next {
+            inner.publisher.publish(next);
+        }
+        Ok(value)
+    }
+}

@@ -1,0 +1,180 @@
+//! From access requests and their keys to the snapshot that the data plane reads.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Error,
+    transaction::{Touched, Transaction},
+};
+use crate::{
+    clock::Timestamp,
+    model::{
+        AccessKeyId, AccessRequest, AccessRequestId, CloudIdentity, CredentialId, Grant, LiveGrant, Snapshot, Status,
+    },
+    secret::Secret,
+    store::{
+        self, Order, Place, Read, Reader, SealError, Sealed, Sealer, Span,
+        tables::{
+            access_keys::{self, ACCESS_KEYS, AccessKeyRecord},
+            access_requests::ACCESS_REQUESTS,
+            credentials::{self, CREDENTIALS},
+            environments::ENVIRONMENTS,
+            users::USERS,
+        },
+    },
+};
+
+/// The snapshot of everything.
+pub(super) fn all(reader: &Reader, sealer: &Sealer, now: Timestamp) -> Result<Snapshot, Error> {
+    let mut build = Build { read: reader, sealer, now, identities: HashMap::new() };
+    let mut snapshot = Snapshot { version: reader.version()?, grants: HashMap::new() };
+    for (_, request) in reader.all(&ACCESS_REQUESTS, &Span::all(), Order::Ascending)? {
+        build.add(&request, &Snapshot::default(), &mut snapshot)?;
+    }
+    Ok(snapshot)
+}
+
+/// The snapshot after a transaction; none if it concerns no grant. What it does not concern is carried over.
+pub(super) fn after(tx: &Transaction<'_>, published: &Snapshot) -> Result<Option<Snapshot>, Error> {
+    if tx.touched.is_empty() {
+        return Ok(None);
+    }
+    let concerned = |grant: &Grant| {
+        tx.touched.iter().any(|touched| match touched {
+            Touched::Credential(id) => grant.credential == *id,
+            Touched::Environment(id) => grant.environment == *id,
+            Touched::Request(id) => grant.request == *id,
+            Touched::User(name) => grant.user == *name,
+        })
+    };
+    let mut requests: BTreeSet<AccessRequestId> = tx
+        .touched
+        .iter()
+        .filter_map(|touched| if let Touched::Request(id) = touched { Some(id.clone()) } else { None })
+        .collect();
+    let mut next = Snapshot { version: tx.writer.version(), grants: published.grants.clone() };
+    next.grants.retain(|_, live| {
+        let stays = !concerned(&live.grant);
+        if !stays {
+            requests.insert(live.grant.request.clone());
+        }
+        stays
+    });
+    let mut build = Build { read: tx.writer, sealer: tx.sealer, now: tx.now, identities: HashMap::new() };
+    for id in requests {
+        if let Some(request) = tx.writer.find(&ACCESS_REQUESTS, &id)? {
+            build.add(&request, published, &mut next)?;
+        }
+    }
+    Ok(Some(next))
+}
+
+struct Build<'a, R> {
+    read: &'a R,
+    sealer: &'a Sealer,
+    now: Timestamp,
+    identities: HashMap<CredentialId, Option<Arc<CloudIdentity>>>,
+}
+
+impl<R: Read> Build<'_, R> {
+    /// Adds the grants of `request`: one for each of its keys whose secret was made.
+    fn add(&mut self, request: &AccessRequest, before: &Snapshot, snapshot: &mut Snapshot) -> Result<(), Error> {
+        let Some(credential) = &request.credential else { return Ok(()) };
+        let keys = self.read.all(&ACCESS_KEYS, &Span::of(&request.id), Order::Ascending)?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let environment = self.read.find(&ENVIRONMENTS, &request.environment)?;
+        let enabled = self.read.find(&USERS, &request.requested_by)?.is_some_and(|record| !record.user.disabled)
+            // No list of accounts means all accounts: without the environment there must be no access.
+            && environment.is_some();
+        let accounts = environment.map(|environment| environment.accounts).unwrap_or_default();
+        for ((_, key_id), key) in keys {
+            // Without a secret nobody can sign with it: to the data plane there is no such key yet.
+            let Some(secret) = self.secret(&access_keys::secret_place(&key_id), key.secret.as_ref()) else { continue };
+            let active = enabled && is_active(request, &key, self.now);
+            let grant = Grant {
+                access_key_id: key_id.clone(),
+                secret_access_key: secret,
+                request: request.id.clone(),
+                user: request.requested_by.clone(),
+                environment: request.environment.clone(),
+                services: request.services.clone(),
+                active,
+                expires_at: [request.expires_at, key.ends_at].into_iter().flatten().min(),
+                allow_credential_operations: request.allow_credential_operations.clone(),
+                accounts: accounts.clone(),
+                credential: credential.clone(),
+            };
+            let identity = if active { self.identity(credential)? } else { None };
+            let ended = token(before.grants.get(&key_id), active);
+            snapshot.grants.insert(key_id, Arc::new(LiveGrant { grant, identity, ended }));
+        }
+        Ok(())
+    }
+
+    fn identity(&mut self, id: &CredentialId) -> Result<Option<Arc<CloudIdentity>>, Error> {
+        if let Some(known) = self.identities.get(id) {
+            return Ok(known.clone());
+        }
+        let identity = self.read.find(&CREDENTIALS, id)?.and_then(|record| {
+            let session_token = match &record.session_token {
+                Some(sealed) => Some(self.secret(&credentials::session_token_place(id), Some(sealed))?),
+                None => None,
+            };
+            Some(Arc::new(CloudIdentity {
+                access_key_id: record.credential.access_key_id,
+                secret_access_key: self.secret(&credentials::secret_place(id), Some(&record.secret_access_key))?,
+                session_token,
+            }))
+        });
+        self.identities.insert(id.clone(), identity.clone());
+        Ok(identity)
+    }
+
+    /// A secret that can't be unsealed is as good as none: its key does not work, all others do.
+    fn secret(&self, place: &Place<'_>, value: Option<&Sealed>) -> Option<Secret> {
+        unseal_text(self.sealer, place, value?)
+            .inspect_err(|error| {
+                tracing::error!(table = place.table, record = place.record, %error, "a secret can't be read");
+            })
+            .ok()
+    }
+}
+
+/// The data plane looks at the time itself; this is for the moment of publishing.
+fn is_active(request: &AccessRequest, key: &AccessKeyRecord, now: Timestamp) -> bool {
+    request.status == Status::Active
+        && key.revealed_at.is_some()
+        && key.ends_at.is_none_or(|end| end > now)
+        && request.expires_at.is_none_or(|end| end > now)
+}
+
+/// A grant that goes on keeps its token: what is in flight goes on, too.
+fn token(before: Option<&Arc<LiveGrant>>, active: bool) -> CancellationToken {
+    match before {
+        Some(live) if live.grant.active && active => live.ended.clone(),
+        _ => {
+            let token = CancellationToken::new();
+            if !active {
+                token.cancel();
+            }
+            token
+        }
+    }
+}
+
+fn unseal_text(sealer: &Sealer, place: &Place<'_>, value: &Sealed) -> Result<Secret, store::Error> {
+    let bytes = sealer.unseal(place, value)?;
+    Ok(Secret::new(std::str::from_utf8(&bytes).map_err(|_| SealError::Broken)?))
+}
+
+/// The key that people see: the newest whose secret was shown, or else the newest.
+pub(super) fn current_key(keys: &[(AccessKeyId, AccessKeyRecord)]) -> Option<&AccessKeyId> {
+    keys.iter().max_by_key(|(_, key)| (key.revealed_at, key.created_at)).map(|(id, _)| id)
+}

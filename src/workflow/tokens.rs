@@ -1,0 +1,116 @@
+//! API tokens: for programs that act as a person. They can do what the person can, but make no further tokens.
+
+use std::time::Duration;
+
+use super::{Caller, Error, Transaction, error::Checks, random, transaction::Act};
+use crate::{
+    clock::Timestamp,
+    model::UserName,
+    secret::Secret,
+    store::{
+        Order, Read as _, Span,
+        tables::tokens::{TOKENS, TokenRecord},
+    },
+};
+
+const DEFAULT_LIFE: Duration = Duration::from_hours(90 * 24);
+const LONGEST_LIFE: Duration = Duration::from_hours(366 * 24);
+
+/// An API token to be made.
+#[derive(Clone, Debug)]
+pub struct NewApiToken {
+    /// What people call it.
+    pub name: String,
+    /// How long it is valid: 90 days if not said, a year at most.
+    pub duration: Option<Duration>,
+}
+
+/// What is known of an API token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiToken {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl Caller {
+    /// Makes an API token. It is shown this once.
+    pub fn create_api_token(&self, new: &NewApiToken) -> Result<(ApiToken, Secret), Error> {
+        // Else a token that leaked could be made to live for ever.
+        if !self.is_session() {
+            return Err(Error::NotAllowed("an API token can't make API tokens: sign in for that"));
+        }
+        let life = new.duration.unwrap_or(DEFAULT_LIFE);
+        let mut checks = Checks::default();
+        checks.text(&new.name, 100, "name");
+        checks.require(!life.is_zero() && life <= LONGEST_LIFE, "duration", "must be more than 0 and at most 366d");
+        checks.done()?;
+        let token = random::token("csg_api_")?;
+        let made = self.act(|tx, me| {
+            let record = TokenRecord {
+                id: random::id(tx.now)?,
+                user: me.name.clone(),
+                name: Some(new.name.clone()),
+                created_at: tx.now,
+                expires_at: tx.now.plus(life),
+            };
+            tx.writer.put(&TOKENS, &random::token_sha256(&token), &record)?;
+            record_act(tx, "token.create", &record.id, &new.name)?;
+            Ok(ApiToken {
+                id: record.id,
+                name: new.name.clone(),
+                created_at: record.created_at,
+                expires_at: record.expires_at,
+            })
+        })?;
+        Ok((made, token))
+    }
+
+    /// The caller's API tokens, the oldest first.
+    pub fn api_tokens(&self) -> Result<Vec<ApiToken>, Error> {
+        let all = self.workflow.read()?.all(&TOKENS, &Span::all(), Order::Ascending)?;
+        let mut mine: Vec<_> = all
+            .into_iter()
+            .filter(|(_, record)| record.user == self.user.name)
+            .filter_map(|(_, record)| {
+                let TokenRecord { id, name, created_at, expires_at, .. } = record;
+                name.map(|name| ApiToken { id, name, created_at, expires_at })
+            })
+            .collect();
+        mine.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(mine)
+    }
+
+    /// Ends one of the caller's API tokens.
+    pub fn delete_api_token(&self, id: &str) -> Result<(), Error> {
+        self.act(|tx, me| {
+            let all = tx.writer.all(&TOKENS, &Span::all(), Order::Ascending)?;
+            let (key, name) = all
+                .into_iter()
+                .find(|(_, record)| record.id == id && record.user == me.name)
+                .and_then(|(key, record)| Some((key, record.name?)))
+                .ok_or(Error::NotFound("token"))?;
+            tx.writer.remove(&TOKENS, &key)?;
+            record_act(tx, "token.delete", id, &name)
+        })
+    }
+}
+
+/// Ends all sessions and API tokens of a person.
+pub(super) fn end_all(tx: &mut Transaction<'_>, user: &UserName) -> Result<(), Error> {
+    for (key, record) in tx.writer.all(&TOKENS, &Span::all(), Order::Ascending)? {
+        if record.user == *user {
+            tx.writer.remove(&TOKENS, &key)?;
+        }
+    }
+    Ok(())
+}
+
+fn record_act(tx: &mut Transaction<'_>, action: &'static str, id: &str, name: &str) -> Result<(), Error> {
+    tx.record(Act { action, subject: id.to_owned(), detail: Some(name.to_owned()), ..Act::default() })
+}
