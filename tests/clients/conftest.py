@@ -2,7 +2,7 @@
 
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -11,6 +11,9 @@ from harness.clients import Way, environment, without_presets
 from harness.cloud import REAL_KEY, Key, ScriptedCloud, StrictMoto, Tunnel
 from harness.gateway import NINE_SERVICES, Gateway, Team
 
+# What a test measured, for whoever reads the run.
+FIGURES: list[str] = []
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -18,6 +21,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the clients straight against the cloud with its real key: tells a broken test from a broken gateway",
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for figure in FIGURES:
+        terminalreporter.write_line(f"figure: {figure}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the gateway had to say last, for a test that failed."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            gateway = value.gateway if isinstance(value, Team) else value
+            if isinstance(gateway, Gateway) and gateway.process:
+                report.sections.append(("log of the gateway", gateway.process.tail(12)))
+                break
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,7 +86,9 @@ def make_gateway(tmp_path_factory: pytest.TempPathFactory, certificates: CloudCe
 
 
 @pytest.fixture(scope="session")
-def gateway(make_gateway: Callable, cloud: StrictMoto) -> Gateway:
+def gateway(request: pytest.FixtureRequest, make_gateway: Callable, cloud: StrictMoto) -> Gateway:
+    if request.config.getoption("--straight"):
+        pytest.skip("there is no gateway on the straight way")
     return make_gateway({"*.amazonaws.com": cloud.address})
 
 
@@ -94,6 +117,12 @@ def role(straight: Way) -> str:
     """A role for Lambda functions, which is none of the nine services' business."""
     policy = '{"Version": "2012-10-17", "Statement": []}'
     return straight.boto3("iam").create_role(RoleName="function", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+
+
+@pytest.fixture
+def say() -> Callable[[str], None]:
+    """Reports a figure."""
+    return FIGURES.append
 
 
 @pytest.fixture

@@ -49,10 +49,10 @@ class Way:
     def with_key(self, key: Key) -> "Way":
         return Way(self.proxy_url, self.ca, key)
 
-    def boto3(self, service: str, region: str = REGION, **config: Any):
+    def boto3(self, service: str, region: str = REGION, endpoint_url: str | None = None, **config: Any):
         with environment(self.environment()):
             session = boto3.Session(region_name=region)
-            return session.client(service, config=Config(**config) if config else None)
+            return session.client(service, endpoint_url=endpoint_url, config=Config(**config) if config else None)
 
 
 def without_presets(variables: Any) -> dict[str, str]:
