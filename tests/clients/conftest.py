@@ -42,11 +42,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session", autouse=True)
-def clean_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def clean_machine() -> Iterator[None]:
     """No proxy, CA or AWS setting of the machine or the person reaches a client; many sockets may be open."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
-    with environment({**without_presets(os.environ), "HOME": str(tmp_path_factory.mktemp("home"))}):
+    with environment(without_presets(os.environ)):
         yield
 
 

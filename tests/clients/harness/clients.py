@@ -36,6 +36,7 @@ class Way:
         return {
             **without_presets(os.environ),
             **dict.fromkeys(CA_VARIABLES, str(self.ca)),
+            "HOME": str(self.ca.parent),  # no settings of the person who runs the tests
             "HTTPS_PROXY": self.proxy_url,
             "AWS_ACCESS_KEY_ID": self.key.id,
             "AWS_SECRET_ACCESS_KEY": self.key.secret,
