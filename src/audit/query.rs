@@ -28,8 +28,8 @@ pub struct Filter {
     pub request: Option<AccessRequestId>,
     /// With a key of this person.
     pub user: Option<UserName>,
-    /// In one of these environments.
-    pub environments: Option<Vec<EnvironmentId>>,
+    /// In this environment.
+    pub environment: Option<EnvironmentId>,
     /// Of this service.
     pub service: Option<ServiceId>,
     /// Of this operation.
@@ -47,10 +47,7 @@ impl Filter {
             && self.to.is_none_or(|to| record.at < to)
             && is(self.request.as_ref(), record.request.as_ref())
             && is(self.user.as_ref(), record.user.as_ref())
-            && self
-                .environments
-                .as_ref()
-                .is_none_or(|those| record.environment.as_ref().is_some_and(|environment| those.contains(environment)))
+            && is(self.environment.as_ref(), record.environment.as_ref())
             && is(self.service.as_ref(), record.service.as_ref())
             && is(self.operation.as_ref(), record.operation.as_ref())
             && self.outcome.is_none_or(|outcome| record.outcome == outcome)
@@ -60,7 +57,7 @@ impl Filter {
     fn may_match(&self, block: &Block<'_>) -> bool {
         self.request.as_ref().is_none_or(|request| block.mentions(request.as_str()))
             && self.user.as_ref().is_none_or(|user| block.mentions(user.as_str()))
-            && self.environments.as_ref().is_none_or(|those| those.iter().any(|it| block.mentions(it.as_str())))
+            && self.environment.as_ref().is_none_or(|environment| block.mentions(environment.as_str()))
             && self.service.as_ref().is_none_or(|service| block.mentions(service.as_str()))
             && self.operation.as_ref().is_none_or(|operation| block.mentions(operation))
     }

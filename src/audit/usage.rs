@@ -72,6 +72,7 @@ impl Tally {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// All of it.
+    #[serde(flatten)]
     pub total: Tally,
     /// By service and operation, in the order of their names.
     pub by_operation: Vec<OperationUse>,

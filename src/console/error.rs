@@ -1,10 +1,14 @@
 //! How the REST API says no: RFC 9457 `application/problem+json`, for everything, whoever found the fault.
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+
+use crate::{audit, model::Status, workflow};
 
 /// An answer that tells what is wrong and what to do. `title` is the same for each `kind`, `detail` is of the case.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +25,9 @@ pub(crate) struct Problem {
     /// For a conflict: the status that the access request has now.
     #[serde(skip_serializing_if = "Option::is_none")]
     current_status: Option<&'static str>,
+    /// When trying again makes sense.
+    #[serde(skip)]
+    retry_after: Option<Duration>,
 }
 
 /// What is wrong with one field of a body or one parameter of a query.
@@ -41,26 +48,22 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result
 
 impl Problem {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, title, status, detail: detail.into(), errors: Vec::new(), current_status: None }
+        Self { kind, title, status, detail: detail.into(), errors: Vec::new(), current_status: None, retry_after: None }
     }
 
-    /// 409 for an access request that has moved on.
-    pub(crate) fn wrong_status(detail: impl Into<String>, current: &'static str) -> Self {
-        Self { current_status: Some(current), ..Self::conflict(detail) }
-    }
-
-    /// 409.
-    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", "This can't be done as things stand", detail)
+    /// 409, with where the access request stands if it is about one.
+    fn conflict(detail: impl Into<String>, current: Option<Status>) -> Self {
+        let problem = Self::new(StatusCode::CONFLICT, "conflict", "This can't be done as things stand", detail);
+        Self { current_status: current.map(Status::name), ..problem }
     }
 
     /// 403.
-    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+    fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this", detail)
     }
 
     /// 410 for what could be had once.
-    pub(crate) fn gone(detail: impl Into<String>) -> Self {
+    fn gone(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "gone", "This is no longer to be had", detail)
     }
 
@@ -127,8 +130,9 @@ impl Problem {
     }
 
     /// 429.
-    pub(crate) fn too_many(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many at once", detail)
+    pub(crate) fn too_many(detail: impl Into<String>, retry_after: Duration) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many at once", detail);
+        Self { retry_after: Some(retry_after), ..problem }
     }
 
     /// 401.
@@ -143,6 +147,41 @@ impl Problem {
     }
 }
 
+impl From<workflow::Error> for Problem {
+    fn from(error: workflow::Error) -> Self {
+        use workflow::Error;
+        let detail = capital(&error.to_string());
+        match error {
+            Error::Conflict { status, .. } => Self::conflict(detail, status),
+            Error::Forbidden { .. } | Error::NotAllowed(_) => Self::forbidden(detail),
+            Error::Gone(_) => Self::gone(detail),
+            Error::Invalid(errors) => Self::invalid(
+                errors
+                    .into_iter()
+                    .map(|error| FieldError { field: error.field.to_owned(), detail: error.message })
+                    .collect(),
+            ),
+            Error::NotFound(_) => Self::not_found(detail),
+            Error::Random => Self::internal(&error),
+            Error::Storage(cause) => Self::internal(&cause),
+            Error::Throttled { retry_after } => Self::too_many(detail, retry_after),
+            Error::Unauthenticated => Self::unauthenticated(detail),
+        }
+    }
+}
+
+impl From<audit::Error> for Problem {
+    fn from(error: audit::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+/// The words as a sentence.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
@@ -152,6 +191,9 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 6750, section 3.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"csg\""));
+        }
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
         }
         answer
     }

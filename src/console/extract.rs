@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{
+    body::Body,
     extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Request},
     http::{HeaderMap, header, request::Parts},
 };
@@ -26,7 +27,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(Problem::unsupported_media_type());
         }
-        parse(&body(request).await?).map(Self)
+        parse(&body(request.into_body()).await?).map(Self)
     }
 }
 
@@ -36,7 +37,7 @@ impl<S: Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Option<Self>, Problem> {
         let json = is_json(request.headers());
-        let body = body(request).await?;
+        let body = body(request.into_body()).await?;
         match (body.is_empty(), json) {
             (true, _) => Ok(None),
             (false, false) => Err(Problem::unsupported_media_type()),
@@ -46,8 +47,8 @@ impl<S: Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
 }
 
 /// The whole body of a request, within its limits of size and time.
-pub(crate) async fn body(request: Request) -> Result<Vec<u8>, Problem> {
-    let body = Limited::new(request.into_body(), BODY_LIMIT).collect();
+pub(crate) async fn body(body: Body) -> Result<Vec<u8>, Problem> {
+    let body = Limited::new(body, BODY_LIMIT).collect();
     match tokio::time::timeout(BODY_TIME, body).await {
         Err(_) => Err(Problem::timeout()),
         Ok(Ok(body)) => Ok(body.to_bytes().into()),
@@ -109,6 +110,93 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Id<T> {
         match Path::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(id)),
             Err(_) => Err(Problem::not_found("Nothing has this id.")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read into")]
+    struct Wish {
+        name: String,
+        roles: Vec<Role>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read into")]
+    struct Role {
+        role: crate::model::Role,
+    }
+
+    async fn refusal(content_type: &str, body: impl Into<Body>) -> serde_json::Value {
+        let request = Request::post("/").header("content-type", content_type).body(body.into()).unwrap();
+        let problem = <Json<Wish> as FromRequest<()>>::from_request(request, &()).await.err().expect("a refusal");
+        serde_json::to_value(problem).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_body_is_told_by_field() {
+        let json = "application/json; charset=utf-8";
+        for (content_type, body, status, field, says) in [
+            ("text/plain", "{}", 415, None, "application/json"),
+            ("application/jsonx", "{}", 415, None, "application/json"),
+            (json, "", 400, None, "EOF"),
+            (json, "{\"name\":", 400, None, "EOF"),
+            (json, "{\"name\": \"a\", \"roles\": []} {", 400, None, "trailing"),
+            (json, "\u{feff}{}", 400, None, "not JSON"),
+            (json, "[]", 422, Some(""), "expected"),
+            (json, "{}", 422, Some(""), "missing field `name`"),
+            (json, "{\"name\": 1}", 422, Some("name"), "expected a string"),
+            (json, "{\"name\": \"a\", \"nam\": \"b\"}", 422, Some("nam"), "unknown field `nam`"),
+            (json, "{\"name\": \"a\", \"name\": \"b\"}", 422, Some(""), "duplicate field `name`"),
+            (
+                json,
+                "{\"name\": \"a\", \"roles\": [{\"role\": \"king\"}]}",
+                422,
+                Some("roles[0].role"),
+                "unknown variant",
+            ),
+        ] {
+            let problem = refusal(content_type, body).await;
+            assert_eq!(problem["status"], status, "{body}: {problem}");
+            assert!(problem["detail"].as_str().unwrap().contains(says), "{body}: {problem}");
+            assert_eq!(problem["errors"][0]["field"].as_str(), field, "{body}: {problem}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_too_large_or_too_deep_is_refused() {
+        let problem = refusal("application/json", vec![b' '; BODY_LIMIT + 1]).await;
+        assert_eq!(problem["status"], 413);
+        let problem = refusal("application/json", "[".repeat(BODY_LIMIT)).await;
+        assert_eq!(problem["status"], 422, "{problem}");
+        let problem = refusal("application/json", format!("{{\"name\": \"a\", \"roles\": {}", "[".repeat(200))).await;
+        assert_eq!(problem["status"], 400, "{problem}");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_query_is_told() {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only read into")]
+        struct Filter {
+            limit: Option<u16>,
+        }
+        for (query, says) in [("limit=a", "limit"), ("limt=5", "unknown field `limt`"), ("limit=-1", "limit")] {
+            let (mut parts, ()) = Request::get(format!("/?{query}")).body(()).unwrap().into_parts();
+            let problem =
+                Query::<Filter>::from_request_parts(&mut parts, &Arc::new(())).await.err().expect("a refusal");
+            assert_eq!(problem.status.as_u16(), 422);
+            assert!(problem.detail.contains(says), "{}", problem.detail);
         }
     }
 }

@@ -2,12 +2,11 @@
 
 mod api;
 mod assets;
-#[allow(dead_code, reason = "for the resources that the workflow backs")]
 mod error;
-#[allow(dead_code, reason = "for the resources that the workflow backs")]
 mod extract;
 mod pages;
 mod serve;
+mod session;
 
 use std::sync::Arc;
 
@@ -21,11 +20,13 @@ use axum::{
 use error::Problem;
 pub use serve::serve;
 
-use crate::{audit, ca::Authority};
+use crate::{audit, ca::Authority, workflow::Workflow};
 
 /// What the console works with. Cheap to clone.
 #[derive(Clone)]
 pub struct State {
+    /// The use cases.
+    pub workflow: Workflow,
     /// Whom clients are to trust.
     pub authority: Arc<Authority>,
     /// What happened.

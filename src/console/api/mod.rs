@@ -1,11 +1,56 @@
 //! The REST API, version 1: one file for each resource. Handlers translate; `workflow` decides.
 
+mod access_requests;
+mod audit;
 mod ca;
+mod clouds;
+mod credentials;
+mod environments;
+mod list;
+mod me;
+mod merge;
+mod sessions;
+mod settings;
+mod span;
+mod tokens;
+mod users;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{delete, get, patch, post},
+};
 
 use super::State;
 
 pub(crate) fn routes() -> Router<State> {
-    Router::new().route("/ca", get(ca::show))
+    Router::new()
+        .route("/access-requests", get(access_requests::list))
+        .route("/access-requests/{id}", get(access_requests::show))
+        .route("/access-requests/{id}/approve", post(access_requests::approve))
+        .route("/access-requests/{id}/archive", post(access_requests::archive))
+        .route("/access-requests/{id}/deny", post(access_requests::deny))
+        .route("/access-requests/{id}/revoke", post(access_requests::revoke))
+        .route("/access-requests/{id}/rotate", post(access_requests::rotate))
+        .route("/access-requests/{id}/secret", post(access_requests::secret))
+        .route("/access-requests/{id}/usage", get(access_requests::usage))
+        .route("/access-requests/{id}/withdraw", post(access_requests::withdraw))
+        .route("/audit", get(audit::list))
+        .route("/ca", get(ca::show))
+        .route("/clouds", get(clouds::list))
+        .route("/credentials", get(credentials::list).post(credentials::create))
+        .route("/credentials/{id}", get(credentials::show).patch(credentials::change).delete(credentials::delete))
+        .route("/environments", get(environments::list).post(environments::create))
+        .route("/environments/{id}", get(environments::show).patch(environments::change).delete(environments::delete))
+        .route(
+            "/environments/{id}/access-requests",
+            get(access_requests::list_in_environment).post(access_requests::create),
+        )
+        .route("/me", get(me::show))
+        .route("/sessions", post(sessions::create))
+        .route("/sessions/current", delete(sessions::delete))
+        .route("/settings", get(settings::show).post(settings::change))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{id}", delete(tokens::delete))
+        .route("/users", get(users::list).post(users::create))
+        .route("/users/{id}", patch(users::change).get(users::show))
 }

@@ -1,10 +1,13 @@
 //! The start page: what this is, how a client is set up, where to go.
 
 use askama::Template;
-use axum::{extract, response::Response};
+use axum::{
+    extract,
+    response::{IntoResponse, Response},
+};
 
 use super::page;
-use crate::console::State;
+use crate::console::{State, session};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -16,8 +19,13 @@ struct Home<'s> {
 }
 
 pub(crate) async fn show(extract::State(state): extract::State<State>) -> Response {
+    let workflow = state.workflow.clone();
+    let set_up = match session::run(move || workflow.is_set_up()).await {
+        Ok(set_up) => set_up,
+        Err(problem) => return problem.into_response(),
+    };
     page(&Home {
-        needs_setup: false,
+        needs_setup: !set_up,
         endpoint: &state.endpoint,
         ca_until: state.authority.not_after().to_utc().date().to_string(),
         ca_fingerprint: state.authority.fingerprint(),

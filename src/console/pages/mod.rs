@@ -1,6 +1,7 @@
 //! What people see: one file for each screen, rendered here, whole without scripts.
 
 mod home;
+mod setup;
 
 use askama::Template;
 use axum::{
@@ -15,7 +16,7 @@ use super::{State, error::Problem};
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn routes() -> Router<State> {
-    Router::new().route("/", get(home::show))
+    Router::new().route("/", get(home::show)).route("/setup", get(setup::show).post(setup::submit))
 }
 
 fn page(template: &impl Template) -> Response {

@@ -5,6 +5,4 @@ from pathlib import Path
 
 CLIENTS = Path(__file__).resolve().parent.parent
 REPOSITORY = CLIENTS.parent.parent
-# The build has an explicit target, which cargo makes a folder of.
-_BUILT = next(REPOSITORY.glob("target/*/release/csg"), REPOSITORY / "target/release/csg")
-CSG = Path(os.environ.get("CSG_BINARY", _BUILT)).resolve()
+CSG = Path(os.environ.get("CSG_BINARY", REPOSITORY / "target" / "release" / "csg")).resolve()

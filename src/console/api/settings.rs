@@ -1,0 +1,45 @@
+//! `/settings`: what the installation decides for itself.
+
+use axum::Json;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    console::{error::Problem, extract, session::Session},
+    workflow,
+};
+
+#[derive(Serialize)]
+pub(crate) struct Settings {
+    self_approval: bool,
+}
+
+/// What is left out stays as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    self_approval: Option<bool>,
+}
+
+impl From<workflow::Settings> for Settings {
+    fn from(settings: workflow::Settings) -> Self {
+        Self { self_approval: settings.self_approval }
+    }
+}
+
+pub(crate) async fn show(session: Session) -> Result<Json<Settings>, Problem> {
+    session.run(|caller| caller.administrator()?.settings()).await.map(|settings| Json(settings.into()))
+}
+
+pub(crate) async fn change(
+    session: Session,
+    extract::Json(change): extract::Json<Change>,
+) -> Result<Json<Settings>, Problem> {
+    let changed = session.run(move |caller| {
+        let administrator = caller.administrator()?;
+        let mut settings = administrator.settings()?;
+        settings.self_approval = change.self_approval.unwrap_or(settings.self_approval);
+        administrator.change_settings(&settings)?;
+        Ok(settings)
+    });
+    changed.await.map(|settings| Json(settings.into()))
+}
