@@ -1,0 +1,234 @@
+//! What must hold after any sequence of steps by anybody: no access without somebody else's yes, and none after its end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+use super::{
+    fixture::{Fixture, approve, env, wish},
+    *,
+};
+use crate::{
+    model::{AccessRequestId, Credential, Permission, Role, Status},
+    store::Read as _,
+};
+
+type Roles = &'static [(Role, Option<&'static str>)];
+
+/// `dan` may decide where he asks.
+const PEOPLE: [(&str, Roles); 5] = [
+    ("root", &[(Role::Admin, None)]),
+    ("ann", &[(Role::Approver, None)]),
+    ("pia", &[(Role::Approver, Some("prod"))]),
+    ("dan", &[(Role::Developer, Some("dev")), (Role::Approver, Some("dev"))]),
+    ("dora", &[(Role::Developer, None)]),
+];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Advance(u64),
+    Approve(usize, Index),
+    Archive(usize, Index),
+    Deny(usize, Index),
+    Disable(usize, bool),
+    Expire,
+    Restart,
+    Reveal(usize, Index),
+    Revoke(usize, Index),
+    Rotate(usize, Index, u64),
+    Submit(usize, bool, Option<u64>),
+    Withdraw(usize, Index),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0..PEOPLE.len();
+    let on = || (0..PEOPLE.len(), any::<Index>());
+    prop_oneof![
+        2 => (1..200_u64).prop_map(Step::Advance),
+        8 => on().prop_map(|(who, on)| Step::Approve(who, on)),
+        1 => on().prop_map(|(who, on)| Step::Archive(who, on)),
+        1 => on().prop_map(|(who, on)| Step::Deny(who, on)),
+        2 => (1..PEOPLE.len(), any::<bool>()).prop_map(|(who, disabled)| Step::Disable(who, disabled)),
+        2 => Just(Step::Expire),
+        1 => Just(Step::Restart),
+        8 => on().prop_map(|(who, on)| Step::Reveal(who, on)),
+        1 => on().prop_map(|(who, on)| Step::Revoke(who, on)),
+        3 => (on(), 0..100_u64).prop_map(|((who, on), overlap)| Step::Rotate(who, on, overlap)),
+        6 => (who, any::<bool>(), proptest::option::of(1..300_u64)).prop_map(|(who, dev, span)| Step::Submit(who, dev, span)),
+        1 => on().prop_map(|(who, on)| Step::Withdraw(who, on)),
+    ]
+}
+
+/// What the test itself knows of the requests.
+#[derive(Default)]
+struct Known {
+    requests: Vec<AccessRequestId>,
+    approved: BTreeSet<AccessRequestId>,
+    revealed: BTreeMap<AccessRequestId, usize>,
+    ended: BTreeSet<AccessRequestId>,
+    disabled: BTreeSet<usize>,
+}
+
+struct World {
+    fixture: Fixture,
+    credentials: [Credential; 2],
+    known: Known,
+}
+
+impl World {
+    fn new() -> Self {
+        let fixture = Fixture::furnished();
+        for (name, roles) in PEOPLE {
+            fixture.person(name, roles);
+        }
+        let credentials = [fixture.credential("1", &["dev"]), fixture.credential("2", &["prod"])];
+        Self { fixture, credentials, known: Known::default() }
+    }
+
+    fn caller(&self, who: usize) -> Caller {
+        let reader = self.fixture.workflow.read().unwrap();
+        let name = super::fixture::user(PEOPLE[who].0);
+        let user = reader.find(&crate::store::tables::users::USERS, &name).unwrap().unwrap().user;
+        let token =
+            super::caller::TokenOf { sha256: String::new(), is_session: true, expires_at: self.fixture.clock.now() };
+        Caller { workflow: self.fixture.workflow.clone(), user, token }
+    }
+
+    fn take(mut self, step: &Step) -> Self {
+        let on =
+            |index: &Index, known: &Known| (!known.requests.is_empty()).then(|| index.get(&known.requests).clone());
+        match step {
+            Step::Advance(seconds) => self.fixture.advance(Duration::from_secs(*seconds)),
+            Step::Expire => self.fixture.workflow.expire_due().unwrap(),
+            Step::Restart => self.fixture = self.fixture.restarted(),
+            Step::Disable(who, disabled) => {
+                let change = UserChange { disabled: Some(*disabled), ..UserChange::default() };
+                let root = self.caller(0);
+                root.administrator().unwrap().change_user(&self.caller(*who).user().name, &change).unwrap();
+                if *disabled {
+                    self.known.disabled.insert(*who)
+                } else {
+                    self.known.disabled.remove(who)
+                };
+            }
+            Step::Submit(who, dev, span) => {
+                let caller = self.caller(*who);
+                let place = env(if *dev { "dev" } else { "prod" });
+                let made = caller
+                    .requester(&place)
+                    .and_then(|requester| requester.submit(&wish(&["dynamodb"], span.map(Duration::from_secs))));
+                if let Ok(view) = made {
+                    assert!(caller.may(Permission::CloudServicesRequest, Some(&place)));
+                    self.known.requests.push(view.request.id);
+                }
+            }
+            Step::Approve(who, index) => {
+                if let Some(id) = on(index, &self.known) {
+                    let caller = self.caller(*who);
+                    let done = self.credentials.iter().find_map(|one| approve(&caller, &id, one).ok());
+                    if let Some(view) = done {
+                        let request = view.request;
+                        assert!(caller.may(Permission::AccessRequestsManage, Some(&request.environment)));
+                        assert_ne!(request.requested_by, caller.user().name);
+                        assert!(!self.known.disabled.contains(who));
+                        assert!(self.known.approved.insert(id));
+                    }
+                }
+            }
+            Step::Reveal(who, index) => {
+                if let Some(id) = on(index, &self.known) {
+                    let caller = self.caller(*who);
+                    if caller.owner(&id).and_then(|owner| owner.reveal()).is_ok() {
+                        assert_eq!(caller.access_request(&id).unwrap().request.requested_by, caller.user().name);
+                        *self.known.revealed.entry(id).or_default() += 1;
+                    }
+                }
+            }
+            Step::Rotate(who, index, overlap) => {
+                if let Some(id) = on(index, &self.known) {
+                    let _ = self.caller(*who).owner(&id).and_then(|owner| owner.rotate(Duration::from_secs(*overlap)));
+                }
+            }
+            Step::Withdraw(who, index) => {
+                if let Some(id) = on(index, &self.known)
+                    && self.caller(*who).owner(&id).and_then(|owner| owner.withdraw(None)).is_ok()
+                {
+                    self.known.ended.insert(id);
+                }
+            }
+            Step::Archive(who, index) | Step::Deny(who, index) | Step::Revoke(who, index) => {
+                if let Some(id) = on(index, &self.known) {
+                    let caller = self.caller(*who);
+                    let done = caller.approver(&id).and_then(|approver| match step {
+                        Step::Archive(..) => approver.archive(None),
+                        Step::Deny(..) => approver.deny(None),
+                        _ => approver.revoke(None),
+                    });
+                    if let Ok(view) = done {
+                        assert!(caller.may(Permission::AccessRequestsManage, Some(&view.request.environment)));
+                        self.known.ended.insert(id);
+                    }
+                }
+            }
+        }
+        self
+    }
+
+    fn check(&mut self) {
+        let (workflow, now) = (&self.fixture.workflow, self.fixture.clock.now());
+        let snapshot = workflow.subscribe().load().clone();
+        let reader = workflow.read().unwrap();
+        let mut working: BTreeMap<AccessRequestId, usize> = BTreeMap::new();
+        for (key, live) in &snapshot.grants {
+            let grant = &live.grant;
+            assert_eq!(grant.active, !live.ended.is_cancelled(), "{key}");
+            // The data plane refuses by the time, whatever the snapshot says.
+            if !grant.active || grant.expires_at.is_some_and(|end| end <= now) {
+                continue;
+            }
+            *working.entry(grant.request.clone()).or_default() += 1;
+            assert!(self.known.approved.contains(&grant.request), "access without approval");
+            assert!(self.known.revealed.contains_key(&grant.request), "access before the secret was shown");
+            assert!(!self.known.ended.contains(&grant.request), "access after its end");
+            assert!(!self.known.disabled.iter().any(|&who| PEOPLE[who].0 == grant.user.as_str()));
+            let credential = self.credentials.iter().find(|one| one.id == grant.credential).unwrap();
+            assert!(credential.environments.contains(&grant.environment));
+        }
+        assert!(working.values().all(|&keys| keys <= 2));
+        for id in &self.known.requests {
+            let table = &crate::store::tables::access_requests::ACCESS_REQUESTS;
+            let request = reader.find(table, id).unwrap().unwrap();
+            if matches!(request.status, Status::Expired) {
+                self.known.ended.insert(id.clone());
+            }
+            let lives = matches!(request.status, Status::Pending | Status::Approved | Status::Active);
+            assert!(!(lives && self.known.ended.contains(id)), "{id} came back");
+        }
+        // Step by step and all at once lead to the same; time alone may have ended something that is still published.
+        let fresh = super::grants::all(&reader, workflow.0.store.sealer(), now).unwrap();
+        assert_eq!(fresh.grants.len(), snapshot.grants.len());
+        for (key, live) in &fresh.grants {
+            let published = &snapshot.grants[key].grant;
+            let over = published.expires_at.is_some_and(|end| end <= now);
+            assert!(live.grant.active == published.active || over);
+            assert_eq!(live.grant.expires_at, published.expires_at);
+            assert_eq!(live.grant.secret_access_key, published.secret_access_key);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_works_without_a_yes_or_after_the_end(steps in vec(step(), 0..60)) {
+        let mut world = World::new();
+        for step in &steps {
+            world = world.take(step);
+            world.check();
+        }
+    }
+}
