@@ -30,6 +30,9 @@ pub use master_key::{MasterKey, MasterKeyError};
 pub use seal::{Place, SealError, Sealed, Sealer};
 pub use transaction::{Order, Read, Reader, Writer};
 
+/// Pages kept in memory, in bytes; redb alone would take up to 1 GiB. The state of an installation is a few MiB.
+const CACHE: usize = 16 << 20;
+
 /// What can go wrong on disk.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -116,7 +119,7 @@ impl Store {
     /// no other process can open it.
     pub fn open(path: &Path, key: &MasterKey) -> Result<Self, Error> {
         file::prepare(path)?;
-        let database = redb::Database::create(path).map_err(|error| match error {
+        let database = redb::Database::builder().set_cache_size(CACHE).create(path).map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => Error::AlreadyOpen { path: path.to_owned() },
             other => Error::engine(other),
         })?;

@@ -1,5 +1,7 @@
 //! What the database says of itself: its schema, the number of its commits, and whether the master key fits.
 
+use std::borrow::Cow;
+
 use super::{Error, Place, Read, SealError, Sealed, Sealer, Table, Writer};
 
 /// The schema that this program reads and writes. A change that old records do not fit needs a step in `migrate`.
@@ -13,7 +15,7 @@ pub(super) const COMMITS: Table<(), u64> = Table::new("commits");
 
 /// A known text, sealed with the master key that all else is sealed with.
 const MASTER_KEY_CHECK: Table<(), Sealed> = Table::new("master_key_check");
-const PLACE: Place<'static> = Place { table: MASTER_KEY_CHECK.name(), record: "", field: "check" };
+const PLACE: Place<'static> = Place { table: MASTER_KEY_CHECK.name(), record: Cow::Borrowed(""), field: "check" };
 const KNOWN: &[u8] = b"cloud-service-gateway";
 
 /// Tells at once that the master key is not the right one, rather than at the first secret that is needed.

@@ -1,5 +1,7 @@
 //! Secrets at rest: AES-256-GCM under the master key, each bound to the place where it is kept.
 
+use std::borrow::Cow;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -20,12 +22,12 @@ const KEY_ID_LEN: usize = 8;
 pub struct Sealed(Vec<u8>);
 
 /// Where a secret is kept. A sealed value that was moved to another place can't be unsealed there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place<'a> {
     /// The table.
     pub table: &'static str,
-    /// The record's id.
-    pub record: &'a str,
+    /// The record's key.
+    pub record: Cow<'a, str>,
     /// The field of the record.
     pub field: &'static str,
 }
@@ -112,7 +114,7 @@ impl Place<'_> {
     /// Each part after its length, so that no two places read the same.
     fn associated_data(&self) -> Aad<Vec<u8>> {
         let mut bytes = vec![FORMAT];
-        for part in [self.table, self.record, self.field] {
+        for part in [self.table, &self.record, self.field] {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }
@@ -145,7 +147,7 @@ impl<'de> Deserialize<'de> for Sealed {
 mod tests {
     use super::*;
 
-    const PLACE: Place<'static> = Place { table: "credentials", record: "a", field: "secret" };
+    const PLACE: Place<'static> = Place { table: "credentials", record: Cow::Borrowed("a"), field: "secret" };
 
     fn with_key(byte: u8) -> Sealer {
         Sealer::new(&MasterKey::from_bytes(&[byte; 32]).unwrap())
@@ -167,9 +169,9 @@ mod tests {
         let secret = sealer.seal(&PLACE, b"hunter2").unwrap();
         for other in [
             Place { table: "access_keys", ..PLACE },
-            Place { record: "b", ..PLACE },
+            Place { record: "b".into(), ..PLACE },
             Place { field: "token", ..PLACE },
-            Place { record: "asecret", field: "", ..PLACE },
+            Place { record: "asecret".into(), field: "", ..PLACE },
         ] {
             assert_eq!(sealer.unseal(&other, &secret).unwrap_err(), SealError::Broken, "{other:?}");
         }

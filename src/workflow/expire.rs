@@ -3,7 +3,7 @@
 use super::{Error, Transaction, Workflow, requests, transaction::Touched};
 use crate::{
     clock::Timestamp,
-    model::{AccessRequest, AccessRequestId, Action},
+    model::{AccessRequest, AccessRequestId, Action, Status},
     store::{
         Order, Read as _, Span,
         tables::{
@@ -23,7 +23,7 @@ impl Workflow {
                 for (key, ()) in tx.writer.all(&DEADLINES, &Span::up_to(&tx.now), Order::Ascending)? {
                     tx.writer.remove(&DEADLINES, &key)?;
                     if let Some(request) = tx.writer.find(&ACCESS_REQUESTS, &key.1)? {
-                        end_what_is_due(tx, request)?;
+                        end_what_is_due(tx, request, key.0)?;
                     }
                 }
                 Ok(())
@@ -60,13 +60,17 @@ pub(super) fn remember(tx: &mut Transaction<'_>, at: Timestamp, request: &Access
     Ok(tx.writer.put(&DEADLINES, &(at, request.clone()), &())?)
 }
 
-fn end_what_is_due(tx: &mut Transaction<'_>, mut request: AccessRequest) -> Result<(), Error> {
+/// The deadline `at` may be out of date: the request was ended since, or the key earlier than was planned.
+fn end_what_is_due(tx: &mut Transaction<'_>, mut request: AccessRequest, at: Timestamp) -> Result<(), Error> {
     let over = request.expires_at.is_some_and(|end| end <= tx.now);
     if let Some(next) = request.status.after(Action::Expire).filter(|_| over) {
         return requests::move_to(tx, &mut request, next, "access_request.expire", None);
     }
+    if request.status != Status::Active {
+        return Ok(());
+    }
     for ((_, id), key) in tx.writer.all(&ACCESS_KEYS, &Span::of(&request.id), Order::Ascending)? {
-        if key.ends_at.is_some_and(|end| end <= tx.now) {
+        if key.ends_at == Some(at) {
             tx.touched.push(Touched::Request(request.id.clone()));
             tx.record_on(&request, "access_request.end_replaced_key", Some(format!("key {id}")))?;
         }

@@ -96,7 +96,8 @@ impl<R: Read> Build<'_, R> {
         let accounts = environment.map(|environment| environment.accounts).unwrap_or_default();
         for ((_, key_id), key) in keys {
             // Without a secret nobody can sign with it: to the data plane there is no such key yet.
-            let Some(secret) = self.secret(&access_keys::secret_place(&key_id), key.secret.as_ref()) else { continue };
+            let place = access_keys::secret_place(&request.id, &key_id);
+            let Some(secret) = self.secret(&place, key.secret.as_ref()) else { continue };
             let active = enabled && is_active(request, &key, self.now);
             let grant = Grant {
                 access_key_id: key_id.clone(),
@@ -141,7 +142,7 @@ impl<R: Read> Build<'_, R> {
     fn secret(&self, place: &Place<'_>, value: Option<&Sealed>) -> Option<Secret> {
         unseal_text(self.sealer, place, value?)
             .inspect_err(|error| {
-                tracing::error!(table = place.table, record = place.record, %error, "a secret can't be read");
+                tracing::error!(table = place.table, record = %place.record, %error, "a secret can't be read");
             })
             .ok()
     }

@@ -339,11 +339,16 @@ fn a_replaced_key_works_until_its_overlap_ends() {
     assert!(!fixture.is_active(&first) && fixture.is_active(&second) && live.ended.is_cancelled());
 
     // Never more than two: with a third, the one that was on its way out is out.
+    fixture.advance(MINUTE);
     owner.rotate(DAY).unwrap();
     let third = owner.reveal().unwrap().access_key_id;
     owner.rotate(Duration::ZERO).unwrap();
     let fourth = owner.reveal().unwrap().access_key_id;
     assert_eq!([second, third, fourth].map(|key| fixture.is_active(&key)), [false, false, true]);
+    fixture.advance(2 * DAY);
+    fixture.workflow.expire_due().unwrap();
+    let told = dora.history(&id).unwrap();
+    assert_eq!(told.iter().filter(|event| event.action == "access_request.end_replaced_key").count(), 3);
 }
 
 #[test]

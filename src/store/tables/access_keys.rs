@@ -26,7 +26,7 @@ pub struct AccessKeyRecord {
     pub ends_at: Option<Timestamp>,
 }
 
-/// Where the secret of the key `id` is sealed.
-pub fn secret_place(id: &AccessKeyId) -> Place<'_> {
-    Place { table: ACCESS_KEYS.name(), record: id.as_str(), field: "secret" }
+/// Where the secret of a key is sealed. The request is part of it: it says what the key may do.
+pub fn secret_place(request: &AccessRequestId, id: &AccessKeyId) -> Place<'static> {
+    Place { table: ACCESS_KEYS.name(), record: format!("{request}/{id}").into(), field: "secret" }
 }

@@ -1,5 +1,7 @@
 //! The certificate authority's certificate and key.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::{Place, Sealed, Table};
@@ -8,7 +10,7 @@ use super::super::{Place, Sealed, Table};
 pub const AUTHORITY: Table<(), AuthorityRecord> = Table::new("authority");
 
 /// Where its key is sealed.
-pub const KEY_PLACE: Place<'static> = Place { table: AUTHORITY.name(), record: "", field: "key" };
+pub const KEY_PLACE: Place<'static> = Place { table: AUTHORITY.name(), record: Cow::Borrowed(""), field: "key" };
 
 /// The authority.
 #[derive(Clone, Debug, Serialize, Deserialize)]

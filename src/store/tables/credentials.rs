@@ -21,10 +21,10 @@ pub struct CredentialRecord {
 
 /// Where the secret access key of the credential `id` is sealed.
 pub fn secret_place(id: &CredentialId) -> Place<'_> {
-    Place { table: CREDENTIALS.name(), record: id.as_str(), field: "secret_access_key" }
+    Place { table: CREDENTIALS.name(), record: id.as_str().into(), field: "secret_access_key" }
 }
 
 /// Where the session token of the credential `id` is sealed.
 pub fn session_token_place(id: &CredentialId) -> Place<'_> {
-    Place { table: CREDENTIALS.name(), record: id.as_str(), field: "session_token" }
+    Place { table: CREDENTIALS.name(), record: id.as_str().into(), field: "session_token" }
 }

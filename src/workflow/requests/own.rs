@@ -78,7 +78,8 @@ impl Owner<'_> {
             let Some((id, waiting)) = keys.iter().find(|(_, key)| key.revealed_at.is_none()) else { return Err(gone) };
             end_replaced(tx, &request.id, &keys, Duration::from_secs(waiting.overlap_seconds))?;
             let secret = random::secret_access_key()?;
-            let sealed = tx.sealer.seal(&secret_place(id), secret.expose().as_bytes()).map_err(store::Error::from)?;
+            let place = secret_place(&request.id, id);
+            let sealed = tx.sealer.seal(&place, secret.expose().as_bytes()).map_err(store::Error::from)?;
             let key = AccessKeyRecord { revealed_at: Some(tx.now), secret: Some(sealed), ..waiting.clone() };
             tx.writer.put(&ACCESS_KEYS, &(request.id.clone(), id.clone()), &key)?;
             move_to(tx, &mut request, next, "access_request.reveal", Some(format!("key {id}")))?;
