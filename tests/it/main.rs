@@ -7,5 +7,6 @@
     reason = "clippy.toml permits these in tests, but does not see that this is one as a whole"
 )]
 
+mod api;
 mod architecture;
 mod ca;

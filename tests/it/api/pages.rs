@@ -1,0 +1,72 @@
+//! The start page and the set-up page.
+
+use super::harness::{Console, PASSWORD};
+
+fn form(console: &Console, token: &str, name: &str, password: &str) -> super::harness::Answer {
+    let body = format!("token={token}&username={name}&password={password}");
+    console.call("POST", "/setup", &[("content-type", "application/x-www-form-urlencoded")], Some(body))
+}
+
+#[test]
+fn the_set_up_link_makes_one_administrator_once() {
+    let console = Console::empty();
+    assert!(console.call("GET", "/", &[], None).text.contains("There is no administrator yet"));
+    let token = console.workflow.begin_set_up().unwrap();
+    let token = token.expose();
+
+    let page = console.call("GET", &format!("/setup?token={token}"), &[], None);
+    assert_eq!(page.status, 200);
+    insta::assert_snapshot!(page.text.replace(token, "TOKEN").replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+
+    let short = form(&console, token, "root", "short");
+    assert_eq!(short.status, 422);
+    assert!(short.text.contains("id=\"password-error\"") && short.text.contains("value=\"root\""), "{}", short.text);
+    let bad_name = form(&console, token, "%3Cscript%3E", PASSWORD);
+    assert_eq!(bad_name.status, 422);
+    assert!(bad_name.text.contains("&#60;script&#62;") && !bad_name.text.contains("<script>"), "{}", bad_name.text);
+    assert_eq!(form(&console, "wrong", "root", PASSWORD).status, 403);
+
+    let done = form(&console, token, "root", PASSWORD);
+    assert_eq!(done.status, 200, "{}", done.text);
+    assert!(done.text.contains("root is its administrator") && !done.text.contains(PASSWORD));
+    console.sign_in("root");
+
+    assert_eq!(form(&console, token, "mallory", PASSWORD).status, 410);
+    assert_eq!(console.call("GET", &format!("/setup?token={token}"), &[], None).status, 410);
+    assert!(!console.call("GET", "/", &[], None).text.contains("There is no administrator yet"));
+}
+
+#[test]
+fn a_wrong_link_says_what_to_do() {
+    let console = Console::empty();
+    console.workflow.begin_set_up().unwrap();
+    let page = console.call("GET", "/setup?token=wrong", &[], None);
+    assert_eq!(page.status, 403);
+    assert!(page.text.contains("Start the gateway again"), "{}", page.text);
+    assert_eq!(console.call("GET", "/setup", &[], None).status, 200);
+}
+
+#[test]
+fn every_answer_tells_a_browser_to_be_careful() {
+    let console = Console::empty();
+    for path in ["/", "/setup", "/assets/css/console.css", "/api/v1/ca", "/api/v1/me", "/none"] {
+        let answer = console.call("GET", path, &[], None);
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+    }
+}
+
+#[test]
+fn pages_need_nothing_from_elsewhere() {
+    let console = Console::empty();
+    let page = console.call("GET", "/", &[], None);
+    assert!(!page.text.contains("<script") && !page.text.contains("style="));
+    let css = console.call("GET", "/assets/css/console.css", &[], None);
+    assert_eq!((css.status, css.header("content-type")), (200, "text/css; charset=utf-8"));
+    assert!(!css.text.contains("url(") && !css.text.contains("@import"));
+    let tag = css.header("etag").to_owned();
+    assert_eq!(console.call("GET", "/assets/css/console.css", &[("if-none-match", &tag)], None).status, 304);
+    assert_eq!(console.call("GET", "/assets/css/../aws/catalogue.tsv", &[], None).status, 404);
+}
