@@ -1,6 +1,10 @@
 //! What a request claims about who signed it: the `Authorization` header and its companions, taken strictly.
 
-use http::{HeaderMap, HeaderValue, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, DATE, HOST},
+    request::Parts,
+};
 
 use super::{
     ALGORITHM, Payload, Scheme, Scope, SignedHeaders, TERMINATOR,
@@ -110,7 +114,7 @@ fn incomplete(missing: &[&str]) -> String {
 /// Reads what `parts` claims.
 pub fn parse(parts: &Parts) -> Result<Claim, ParseError> {
     let in_query = Scheme::of_query(&parts.uri);
-    let Some(authorization) = single(&parts.headers, "authorization", "Authorization")? else {
+    let Some(authorization) = single(&parts.headers, &AUTHORIZATION, "Authorization")? else {
         return Err(in_query.map_or(ParseError::Missing, ParseError::Unsupported));
     };
     let parameters = Parameters::parse(authorization.as_bytes())?;
@@ -141,13 +145,13 @@ pub fn parse(parts: &Parts) -> Result<Claim, ParseError> {
     let (access_key_id, scope) = parse_credential(credential, &at)?;
     let signed_headers = SignedHeaders::parse(signed_headers).ok_or(ParseError::SignedHeaders)?;
     check_coverage(&parts.headers, &signed_headers)?;
-    let payload = single(&parts.headers, header::CONTENT_SHA256, "X-Amz-Content-Sha256")?;
+    let payload = single(&parts.headers, &header::CONTENT_SHA256, "X-Amz-Content-Sha256")?;
     Ok(Claim {
         access_key_id,
         scope,
         signed_headers,
         payload: payload.map(|value| Payload::parse(value.as_bytes()).ok_or(ParseError::Payload)).transpose()?,
-        session_token: single(&parts.headers, header::SECURITY_TOKEN, "X-Amz-Security-Token")?.cloned(),
+        session_token: single(&parts.headers, &header::SECURITY_TOKEN, "X-Amz-Security-Token")?.cloned(),
         at,
         signature: parse_signature(signature)?,
     })
@@ -203,7 +207,11 @@ impl<'a> Parameters<'a> {
 }
 
 /// The one value of the header, if it is there.
-fn single<'a>(headers: &'a HeaderMap, name: &str, shown: &'static str) -> Result<Option<&'a HeaderValue>, ParseError> {
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    shown: &'static str,
+) -> Result<Option<&'a HeaderValue>, ParseError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(ParseError::Duplicate(shown)),
@@ -213,10 +221,10 @@ fn single<'a>(headers: &'a HeaderMap, name: &str, shown: &'static str) -> Result
 
 /// `X-Amz-Date`, or else `Date`.
 fn date(headers: &HeaderMap) -> Result<Option<Moment>, ParseError> {
-    if let Some(value) = single(headers, header::DATE, "X-Amz-Date")? {
+    if let Some(value) = single(headers, &header::DATE, "X-Amz-Date")? {
         return Moment::parse_iso_basic(value.as_bytes()).map(Some).ok_or(ParseError::Date);
     }
-    let Some(value) = single(headers, "date", "Date")? else { return Ok(None) };
+    let Some(value) = single(headers, &DATE, "Date")? else { return Ok(None) };
     let value = value.as_bytes();
     Moment::parse_iso_basic(value).or_else(|| Moment::parse_http_date(value)).map(Some).ok_or(ParseError::Date)
 }
@@ -256,11 +264,11 @@ fn check_coverage(headers: &HeaderMap, signed: &SignedHeaders) -> Result<(), Par
     if !signed.contains("host") {
         return Err(ParseError::HostNotSigned);
     }
-    single(headers, "host", "Host")?;
+    single(headers, &HOST, "Host")?;
     if let Some(absent) = signed.iter().find(|name| !headers.contains_key(*name)) {
         return Err(ParseError::SignedHeaderAbsent(absent.to_owned()));
     }
-    let unsigned = |name: &str| is_amz(name) && name != header::SECURITY_TOKEN && !signed.contains(name);
+    let unsigned = |name: &str| is_amz(name) && header::SECURITY_TOKEN != name && !signed.contains(name);
     match headers.keys().find(|name| unsigned(name.as_str())) {
         Some(name) => Err(ParseError::UnsignedHeader(name.as_str().to_owned())),
         None => Ok(()),

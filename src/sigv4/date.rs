@@ -1,12 +1,14 @@
 //! The one form of time that a signature knows: `20150830T123600Z`.
 
 use time::{
-    OffsetDateTime, PrimitiveDateTime, format_description::StaticFormatDescription, macros::format_description,
+    Date, Month, OffsetDateTime, PrimitiveDateTime, format_description::StaticFormatDescription,
+    macros::format_description,
 };
 
 use crate::clock::Timestamp;
 
-const ISO_BASIC: StaticFormatDescription = format_description!("[year][month][day]T[hour][minute][second]Z");
+/// ISO 8601's basic form; the zeros stand for digits. Read and written by hand: every call does both.
+const ISO_BASIC: [u8; 16] = *b"00000000T000000Z";
 /// RFC 9110 §5.6.7, the preferred form; what a `Date` header holds.
 const HTTP_DATE: StaticFormatDescription =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
@@ -21,28 +23,38 @@ pub(super) struct Moment {
 impl Moment {
     /// `now`, cut to the second.
     pub(super) fn of(now: Timestamp) -> Self {
-        let mut text = *b"00000101T000000Z";
-        // Every Timestamp lies in the years 0 to 9999, so the text always has 16 bytes and this can't fail.
-        let written = now.to_utc().format_into(&mut text.as_mut_slice(), ISO_BASIC);
-        debug_assert!(matches!(written, Ok(16)));
+        let utc = OffsetDateTime::from_unix_timestamp(now.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        // A Timestamp's year lies between 0 and 9999.
+        let century = |year: i32| u8::try_from(year).unwrap_or_default();
+        let (year, (hour, minute, second)) = (utc.year(), utc.to_hms());
+        let numbers = [century(year / 100), century(year % 100), utc.month().into(), utc.day(), hour, minute, second];
+        let digits = numbers.into_iter().flat_map(|number| [b'0' + number / 10, b'0' + number % 10]);
+        let mut text = ISO_BASIC;
+        text.iter_mut().filter(|byte| **byte == b'0').zip(digits).for_each(|(place, digit)| *place = digit);
         Self { at: Timestamp::from_millis(now.seconds() * 1000), text }
     }
 
     /// Reads `20150830T123600Z`.
     pub(super) fn parse_iso_basic(text: &[u8]) -> Option<Self> {
-        Self::parse(text, ISO_BASIC)
+        let text: [u8; 16] = text.try_into().ok()?;
+        let fits = |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+        if !text.iter().zip(&ISO_BASIC).all(fits) {
+            return None;
+        }
+        let mut digits = text.iter().filter(|byte| byte.is_ascii_digit()).map(|digit| digit - b'0');
+        let mut number = || Some(digits.next()? * 10 + digits.next()?);
+        let year = i32::from(number()?) * 100 + i32::from(number()?);
+        let date = Date::from_calendar_date(year, Month::try_from(number()?).ok()?, number()?).ok()?;
+        let utc = date.with_hms(number()?, number()?, number()?).ok()?.assume_utc();
+        Some(Self { at: Timestamp::from_millis(utc.unix_timestamp() * 1000), text })
     }
 
     /// Reads `Sun, 30 Aug 2015 12:36:00 GMT`.
     pub(super) fn parse_http_date(text: &[u8]) -> Option<Self> {
-        Self::parse(text, HTTP_DATE)
-    }
-
-    fn parse(text: &[u8], form: StaticFormatDescription) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
-        let moment: OffsetDateTime = PrimitiveDateTime::parse(text, form).ok()?.assume_utc();
+        let utc = PrimitiveDateTime::parse(text, HTTP_DATE).ok()?.assume_utc();
         // What reads back differently (a sign before the year, a wrong day of the week) was not in the form.
-        (moment.format(form).ok()? == text).then(|| Self::of(Timestamp::from_millis(moment.unix_timestamp() * 1000)))
+        (utc.format(HTTP_DATE).ok()? == text).then(|| Self::of(Timestamp::from_millis(utc.unix_timestamp() * 1000)))
     }
 
     pub(super) fn at(&self) -> Timestamp {
@@ -69,6 +81,10 @@ mod tests {
         assert_eq!(Moment::parse_http_date(b"Sun, 30 Aug 2015 12:36:00 GMT"), Some(iso));
         assert_eq!((iso.as_str(), iso.day()), ("20150830T123600Z", "20150830"));
         assert_eq!(Moment::of(iso.at().plus(std::time::Duration::from_millis(999))), iso);
+        for text in ["00000101T000000Z", "19691231T235959Z", "20240229T000000Z", "99991231T235959Z"] {
+            let moment = Moment::parse_iso_basic(text.as_bytes()).unwrap();
+            assert_eq!((moment.as_str(), Moment::of(moment.at())), (text, moment));
+        }
     }
 
     #[test]

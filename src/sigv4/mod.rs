@@ -43,9 +43,11 @@ const TERMINATOR: &str = "aws4_request";
 
 /// The headers with a meaning of their own here.
 mod header {
-    pub(super) const CONTENT_SHA256: &str = "x-amz-content-sha256";
-    pub(super) const DATE: &str = "x-amz-date";
-    pub(super) const SECURITY_TOKEN: &str = "x-amz-security-token";
+    use http::HeaderName;
+
+    pub(super) static CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+    pub(super) static DATE: HeaderName = HeaderName::from_static("x-amz-date");
+    pub(super) static SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
     pub(super) fn is_amz(name: &str) -> bool {
         name.starts_with("x-amz-")

@@ -1,6 +1,10 @@
 //! Signing a request: with the real identity, for the cloud.
 
-use http::{HeaderValue, header::AUTHORIZATION, request::Parts};
+use http::{
+    HeaderValue,
+    header::{AUTHORIZATION, HOST},
+    request::Parts,
+};
 
 use super::{
     ALGORITHM, PathStyle, Payload, SignedHeaders, SigningKey, canonical,
@@ -64,7 +68,7 @@ pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
     if at.day() != with.key.scope().date() {
         return Err(SignError::Day);
     }
-    if !parts.headers.contains_key("host") {
+    if !parts.headers.contains_key(HOST) {
         return Err(SignError::NoHost);
     }
     put_headers(parts, with, &at)?;
@@ -90,21 +94,21 @@ pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
 
 fn put_headers(parts: &mut Parts, with: &Signing<'_>, at: &Moment) -> Result<(), SignError> {
     let headers = &mut parts.headers;
-    headers.insert(header::DATE, HeaderValue::from_str(at.as_str()).map_err(|_| SignError::Day)?);
+    headers.insert(&header::DATE, HeaderValue::from_str(at.as_str()).map_err(|_| SignError::Day)?);
     match with.session_token {
         Some(token) => {
             let mut token = HeaderValue::from_str(token.expose()).map_err(|_| SignError::Credential)?;
             token.set_sensitive(true);
-            headers.insert(header::SECURITY_TOKEN, token);
+            headers.insert(&header::SECURITY_TOKEN, token);
         }
-        None => drop(headers.remove(header::SECURITY_TOKEN)),
+        None => drop(headers.remove(&header::SECURITY_TOKEN)),
     }
     // Without the header, the other side takes it that the body's hash was signed.
-    if headers.contains_key(header::CONTENT_SHA256) || !matches!(with.payload, Payload::Sha256(_)) {
+    if headers.contains_key(&header::CONTENT_SHA256) || !matches!(with.payload, Payload::Sha256(_)) {
         let mut text = Vec::with_capacity(64);
         with.payload.write(&mut text);
         if let Ok(value) = HeaderValue::try_from(text) {
-            headers.insert(header::CONTENT_SHA256, value);
+            headers.insert(&header::CONTENT_SHA256, value);
         }
     }
     Ok(())

@@ -147,7 +147,7 @@ fn signing_gives_the_published_signatures() {
         let message = vector.request("request.txt");
         let mut parts = message.parts().unwrap();
         if vector.flag("sign_body") {
-            parts.headers.insert(header::CONTENT_SHA256, HeaderValue::from_static("to be replaced"));
+            parts.headers.insert(&header::CONTENT_SHA256, HeaderValue::from_static("to be replaced"));
         }
         signer.sign(&mut parts, Payload::of(&message.body), now());
         let expected = vector.request("header-signed-request.txt");
