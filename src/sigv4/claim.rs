@@ -10,7 +10,7 @@ use super::{
     ALGORITHM, Payload, Scheme, Scope, SignedHeaders, TERMINATOR,
     date::Moment,
     header::{self, is_amz},
-    payload::is_lower_hex,
+    payload::decode_sha256,
 };
 
 /// Longer than any that a client has reason to send; what comes in is parsed before anything is known of the sender.
@@ -30,7 +30,7 @@ pub struct Claim {
     /// `X-Amz-Security-Token`. It is part of the key: one that doesn't belong to it must be refused, as must its absence.
     pub session_token: Option<HeaderValue>,
     pub(super) at: Moment,
-    pub(super) signature: [u8; 64],
+    pub(super) signature: [u8; 32],
 }
 
 /// Why a request makes no claim that could be checked. The words are AWS's where AWS has words for it.
@@ -158,11 +158,6 @@ pub fn parse(parts: &Parts) -> Result<Claim, ParseError> {
 }
 
 impl Claim {
-    /// The signature in lower-case hex.
-    pub fn signature(&self) -> &str {
-        std::str::from_utf8(&self.signature).unwrap_or_default()
-    }
-
     /// Must the header `name` (lower-case) stay, whatever `Connection` says of it? So for all that was verified.
     pub fn protects(&self, name: &str) -> bool {
         is_amz(name) || self.signed_headers.contains(name)
@@ -253,8 +248,8 @@ fn is_plain(element: &str) -> bool {
         && element.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
-fn parse_signature(signature: &str) -> Result<[u8; 64], ParseError> {
-    <[u8; 64]>::try_from(signature.as_bytes()).ok().filter(|digits| is_lower_hex(digits)).ok_or(ParseError::Signature)
+fn parse_signature(signature: &str) -> Result<[u8; 32], ParseError> {
+    decode_sha256(signature.as_bytes()).ok_or(ParseError::Signature)
 }
 
 /// `host` and every `x-amz-*` header is signed, and what is signed is there.

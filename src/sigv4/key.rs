@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use aws_sigv4::sign::v4;
+use ring::hmac;
 use zeroize::Zeroizing;
 
 use super::{TERMINATOR, date::Moment};
@@ -77,6 +78,14 @@ impl SigningKey {
     /// The scope it is good for.
     pub fn scope(&self) -> &Scope {
         &self.0.scope
+    }
+
+    /// Is `signature` that of `string_to_sign`? Compared in constant time.
+    ///
+    /// By ring, which compares bytes: the text that the reference signer makes costs as much as the HMAC itself.
+    pub(super) fn verify(&self, string_to_sign: &[u8], signature: &[u8; 32]) -> bool {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.key.as_slice());
+        hmac::verify(&key, string_to_sign, signature).is_ok()
     }
 
     /// The signature in lower-case hex.

@@ -54,8 +54,7 @@ impl Payload {
         if let Some(streaming) = Streaming::ALL.into_iter().find(|form| form.name().as_bytes() == value) {
             return Some(Self::Streaming(streaming));
         }
-        let mut sha256 = [0; 32];
-        (is_lower_hex(value) && hex::decode_to_slice(value, &mut sha256).is_ok()).then_some(Self::Sha256(sha256))
+        decode_sha256(value).map(Self::Sha256)
     }
 
     /// The value of `x-amz-content-sha256`, and of the canonical request's last line.
@@ -90,9 +89,11 @@ impl Streaming {
     }
 }
 
-/// Hex as AWS writes it: upper case is another text, and signatures are compared as text.
-pub(super) fn is_lower_hex(value: &[u8]) -> bool {
-    value.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// Reads 64 digits of hex as AWS writes it: upper case is another text, and AWS compares texts.
+pub(super) fn decode_sha256(value: &[u8]) -> Option<[u8; 32]> {
+    let mut sha256 = [0; 32];
+    let lower_case = !value.iter().any(u8::is_ascii_uppercase);
+    (lower_case && hex::decode_to_slice(value, &mut sha256).is_ok()).then_some(sha256)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Signing a request: with the real identity, for the cloud.
 
 use http::{
-    HeaderValue,
+    HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, HOST},
     request::Parts,
 };
@@ -72,9 +72,7 @@ pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
         return Err(SignError::NoHost);
     }
     put_headers(parts, with, &at)?;
-    let signed = SignedHeaders::of(&parts.headers, |name| {
-        name == "host" || is_amz(name) || (with.also.contains(name) && !HOP_BY_HOP.contains(&name))
-    });
+    let signed = covered(&parts.headers, with.also);
     let request = canonical::request(parts, with.style, &signed, &with.payload);
     let signature = with.key.sign(&canonical::string_to_sign(&at, with.key.scope(), &request));
 
@@ -90,6 +88,13 @@ pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
     authorization.set_sensitive(true);
     parts.headers.insert(AUTHORIZATION, authorization);
     Ok(())
+}
+
+/// `host`, `x-amz-*`, and of what is wanted `also` that which is there and stays as it is.
+fn covered(headers: &HeaderMap, also: &SignedHeaders) -> SignedHeaders {
+    let required = |name: &&str| *name == "host" || is_amz(name);
+    let wanted = |name: &&str| !required(name) && !HOP_BY_HOP.contains(name) && headers.contains_key(*name);
+    SignedHeaders::of(headers.keys().map(HeaderName::as_str).filter(required).chain(also.iter().filter(wanted)))
 }
 
 fn put_headers(parts: &mut Parts, with: &Signing<'_>, at: &Moment) -> Result<(), SignError> {

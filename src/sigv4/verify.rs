@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::request::Parts;
-use subtle::ConstantTimeEq;
 
 use super::{Claim, PathStyle, Payload, SigningKey, canonical, date::Moment};
 use crate::clock::Timestamp;
@@ -89,9 +88,9 @@ impl Claim {
             return Err(SignatureError::PayloadMismatch);
         }
         let request = canonical::request(parts, style, &self.signed_headers, &payload);
-        let ours = key.sign(&canonical::string_to_sign(&self.at, &self.scope, &request));
+        let to_sign = canonical::string_to_sign(&self.at, &self.scope, &request);
+        let same_signature = key.verify(&to_sign, &self.signature);
         let same_scope = key.scope() == &self.scope;
-        let same_signature: bool = ours.as_bytes().ct_eq(&self.signature).into();
         if same_scope && same_signature { Ok(Verified { claim: self, payload }) } else { Err(SignatureError::Mismatch) }
     }
 }

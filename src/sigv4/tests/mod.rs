@@ -51,7 +51,7 @@ impl Signer {
             key: &SigningKey::derive(&self.secret, self.scope.clone()),
             session_token: self.token.as_ref(),
             style: self.style,
-            also: &SignedHeaders::of(&parts.headers, |_| true),
+            also: &SignedHeaders::of(parts.headers.keys().map(HeaderName::as_str)),
             payload,
             now,
         };
