@@ -115,7 +115,8 @@ fn write_query(query: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// `name:value,value\n`, each value trimmed and its runs of spaces made one.
+/// `name:value,value\n`, each value trimmed and its runs of spaces made one. A tab inside a value stays a tab, as in the
+/// specification and the reference signer (botocore makes it a space).
 ///
 /// Bytes, not text: HTTP permits any byte from 0x80 in a value.
 fn write_header(headers: &HeaderMap, name: &str, out: &mut Vec<u8>) {
