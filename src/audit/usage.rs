@@ -237,11 +237,11 @@ pub(super) struct LastUse(RwLock<HashMap<AccessRequestId, Timestamp>>);
 
 impl LastUse {
     /// From the two newest files: each begins as a copy of the one before, but a call that began before midnight and
-    /// ended after it is written to the older one only.
+    /// ended after it is written to the older one only. A file that can't be read must not keep the gateway down.
     pub(super) fn restore(days: &Days) -> Result<Self, Error> {
         let restored = Self::default();
         for day in days.list()?.into_iter().rev().take(2) {
-            days.read(day, |transaction| {
+            let read = days.read(day, |transaction| {
                 let table = match transaction.open_table(LAST_USE) {
                     Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
                     table => table?,
@@ -253,7 +253,10 @@ impl LastUse {
                     }
                 }
                 Ok::<_, ReadError>(())
-            })?;
+            });
+            if let Err(error) = read {
+                tracing::error!(%error, "access requests may be shown as not used lately although they were");
+            }
         }
         Ok(restored)
     }

@@ -15,7 +15,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc},
+};
 
 use super::{
     list::{Limit, Page},
@@ -33,6 +36,8 @@ use crate::{
 pub(crate) const FLUSH: Duration = Duration::from_secs(1);
 /// An export is read in pages of this size.
 const EXPORT_PAGE: usize = 1_000;
+/// A client that takes no more of its export for so long has lost it.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Each export holds a thread and a read of the state while its client takes its time.
 static EXPORTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
 
@@ -195,7 +200,7 @@ async fn export(reader: Reader, session: Session, question: Question) -> Result<
     drop(tokio::task::spawn_blocking(move || {
         let _place = place;
         let (mut page, mut next) = (Ok(lines), next);
-        while sender.blocking_send(page).is_ok() {
+        while Handle::current().block_on(sender.send_timeout(page, PATIENCE)).is_ok() {
             let Some(question) = next.take() else { return };
             page = question.lines(&reader, session.caller()).map(|(lines, after)| {
                 next = after;

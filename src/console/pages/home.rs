@@ -15,7 +15,8 @@ struct Home<'s> {
     needs_setup: bool,
     endpoint: &'s str,
     ca_until: String,
-    ca_fingerprint: String,
+    /// In parts, between which a line may break.
+    ca_fingerprint: Vec<String>,
 }
 
 pub(crate) async fn show(extract::State(state): extract::State<State>) -> Response {
@@ -24,10 +25,12 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
         Ok(set_up) => set_up,
         Err(problem) => return problem.into_response(),
     };
+    let fingerprint = state.authority.fingerprint();
+    let fingerprint: Vec<_> = fingerprint.split(':').collect();
     page(&Home {
         needs_setup: !set_up,
         endpoint: &state.endpoint,
         ca_until: state.authority.not_after().to_utc().date().to_string(),
-        ca_fingerprint: state.authority.fingerprint(),
+        ca_fingerprint: fingerprint.chunks(8).map(|part| part.join(":")).collect(),
     })
 }

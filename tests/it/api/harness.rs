@@ -1,7 +1,7 @@
 //! A console on a port of its own with an empty data directory, and a small client for it.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
@@ -192,10 +192,19 @@ impl Console {
         Answer { status: head.status.as_u16(), headers: head.headers, text }
     }
 
+    pub(crate) fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        Ok(stream)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.shutdown.cancel();
+    }
+
     /// Sends bytes as they are and reads all that comes back until the connection is closed.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut stream = self.connect().unwrap();
         // The console may answer and close before it has read everything.
         let _ = stream.write_all(bytes);
         let mut answer = Vec::new();

@@ -1,5 +1,10 @@
 //! What goes wrong is told as a problem document, whoever found it, and hurts nobody else.
 
+use std::{
+    io::{Read as _, Write as _},
+    time::{Duration, Instant},
+};
+
 use serde_json::{Value, json};
 
 use super::harness::Console;
@@ -184,4 +189,29 @@ fn a_step_may_come_without_a_body() {
     let path = format!("/access-requests/{id}/withdraw");
     console.post(&path, &dora, &json!({"coment": "x"})).problem(422);
     assert_eq!(console.post(&path, &dora, &Value::Null).expect(200)["status"], "withdrawn");
+}
+
+#[test]
+fn stopping_lets_a_request_in_flight_finish_and_takes_no_other() {
+    let console = Console::furnished();
+    let body = json!({"username": "dora", "password": super::harness::PASSWORD}).to_string();
+    let head = format!(
+        "POST /api/v1/sessions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         expect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    let mut stream = console.connect().unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n", "the request is in the handler's hands");
+    console.stop();
+    let limit = Instant::now() + Duration::from_secs(20);
+    while console.connect().is_ok() {
+        assert!(Instant::now() < limit, "the port stays open");
+    }
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
 }
