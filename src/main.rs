@@ -1,3 +1,7 @@
 //! The executable `csg`: exit codes, nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    csg::cli::run()
+}

@@ -1,1 +1,117 @@
-//! `Config` → running appliance: build, bind, spawn, drain. The only place that wires parts together.
+//! Configuration → running appliance: the only place that wires the parts together.
+
+mod error;
+mod limits;
+pub mod logging;
+mod master_key;
+mod names;
+mod running;
+mod signal;
+mod state;
+mod upstream;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use self::state::State;
+pub use self::{
+    error::StartError,
+    running::Running,
+    signal::StopSignal,
+    state::{authority, initialise},
+};
+use crate::{
+    audit::{self, Audit},
+    ca::LeafCache,
+    clock::Clock,
+    config::{Config, OnFailure},
+    console,
+    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts},
+};
+
+/// Hosts whose certificates are kept ready.
+const LEAVES: usize = 4096;
+
+/// The appliance.
+pub struct App;
+
+impl App {
+    /// Starts everything that `config` names. Must be called inside a Tokio runtime.
+    ///
+    /// A data directory that is empty is prepared first; [`Running::set_up_token`] then lets the first administrator in.
+    pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+        limits::raise_open_files();
+        // The ports first: a second appliance on one machine is told of the port, not of the database.
+        let mut gateway_listeners = Vec::new();
+        for &address in &config.gateway.listen {
+            gateway_listeners.push(bind("gateway.listen", address).await?);
+        }
+        let (console_listener, console) = bind("console.listen", config.console.listen).await?;
+
+        let state = state::open(&config, &clock)?;
+        let set_up_token = if state.workflow.is_set_up()? { None } else { Some(state.workflow.begin_set_up()?) };
+        let settings = audit::Settings { retention: config.audit.retention, ..audit::Settings::default() };
+        let audit = Audit::open(&config.data_dir.join("audit"), settings, clock.clone())?;
+        let gateway = Gateway::new(gateway_config(&config)?, parts(&state, &audit, &clock)?)?;
+
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        let mut bound = Vec::new();
+        for (listener, address) in gateway_listeners {
+            let (gateway, stop) = (gateway.clone(), stop.clone());
+            tracing::info!(%address, "the gateway listens");
+            tasks.spawn(async move { gateway.serve(listener, stop).await });
+            bound.push(address);
+        }
+        let own = names::own(&config.gateway.hostnames);
+        let endpoint = bound.first().map_or_else(String::new, |&address| names::url(address, &own));
+        let router = console::router(console::State {
+            workflow: state.workflow.clone(),
+            authority: state.authority,
+            audit: audit.reader(),
+            endpoint: endpoint.into(),
+            console: format!("http://{console}").into(),
+        });
+        tracing::info!(address = %console, "the console listens");
+        tasks.spawn(console::serve(console_listener, router, clock.clone(), stop.clone()));
+        tasks.spawn(running::expire(state.workflow, clock, stop.clone()));
+        Ok(Running { gateway: bound, console, set_up_token, audit, stop, tasks })
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |cause| StartError::Bind { key, address, cause };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn parts(state: &State, audit: &Audit, clock: &Clock) -> Result<Parts, StartError> {
+    let authority = &state.authority;
+    Ok(Parts {
+        bundles: Bundles {
+            der: Bytes::copy_from_slice(authority.certificate_der()),
+            pem: authority.pem().into(),
+            pkcs12: Bytes::copy_from_slice(authority.pkcs12()?),
+        },
+        certificates: LeafCache::new(Arc::clone(authority), LEAVES)?,
+        clock: clock.clone(),
+        grants: state.workflow.subscribe(),
+        sink: audit.sink(),
+    })
+}
+
+fn gateway_config(config: &Config) -> Result<GatewayConfig, StartError> {
+    Ok(GatewayConfig {
+        max_buffered_body: config.gateway.max_buffered_body,
+        on_audit_failure: match config.audit.on_failure {
+            OnFailure::Allow => OnAuditFailure::Allow,
+            OnFailure::Deny => OnAuditFailure::Deny,
+        },
+        passthrough: config.gateway.passthrough.clone(),
+        require_sni: config.gateway.require_sni,
+        upstream: upstream::config(&config.upstream)?,
+    })
+}

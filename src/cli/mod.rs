@@ -1,1 +1,93 @@
-//! The command line: one file per subcommand. The only module where `anyhow` is allowed.
+//! The command line: one file per subcommand. Exit status 0: done, 1: failed, 2: wrong usage.
+
+#![expect(clippy::doc_markdown, reason = "many doc comments here are the texts of --help")]
+
+mod ca;
+mod completions;
+mod demo;
+mod env;
+mod http;
+mod init;
+mod rest;
+mod serve;
+mod terminal;
+mod version;
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Gives applications access to cloud services without giving them cloud keys.
+#[derive(Debug, Parser)]
+#[command(name = "csg", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ca(ca::Args),
+    Completions(completions::Args),
+    Demo(demo::Args),
+    Env(env::Args),
+    Init(init::Args),
+    Serve(serve::Args),
+    Version(version::Args),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Ca(args) => ca::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Env(args) => env::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Version(args) => version::run(&args),
+    };
+    match outcome {
+        Ok(status) => status,
+        // Whoever reads our output has seen enough: `csg … | head`.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            terminal::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// For the commands that work on the machine's own configuration.
+#[derive(Debug, clap::Args)]
+struct ConfigArgs {
+    /// The configuration file [default: /etc/csg/csg.toml, which may be absent]
+    #[arg(long, value_name = "FILE", env = "CSG_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    fn load(&self) -> anyhow::Result<Config> {
+        let variables: Vec<(String, String)> = std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect();
+        let borrowed = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Ok(Config::load(self.config.as_deref(), borrowed)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -265,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_every_key_and_no_other() {
+        let readme = include_str!("../../README.md");
+        let (_, section) = readme.split_once("## Configuration").unwrap();
+        let listed = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let mut listed: Vec<_> = listed.collect();
+        listed.sort_unstable();
+        assert_eq!(listed, KEYS.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn the_environment_wins_over_the_file() {
         let mut raw = Raw::default();
         raw.read_file(Path::new("f"), "data_dir = \"/a\"\n[upstream.override]\n\"*.b\" = \"c:1\"");

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -12,7 +12,7 @@ use super::{
     raw::{Problem, Problems, Raw, Value},
     units,
 };
-use crate::model::HostPattern;
+use crate::{gateway::Address, model::HostPattern};
 
 /// The file that is read when no other is named; it may be absent.
 pub const DEFAULT_FILE: &str = "/etc/csg/csg.toml";
@@ -63,8 +63,8 @@ pub struct Console {
 pub struct Upstream {
     /// Roots that are trusted for cloud hosts besides the public ones (PEM).
     pub ca_file: Option<PathBuf>,
-    /// Where to dial instead of the host itself, as `host:port`.
-    pub overrides: Vec<(HostPattern, String)>,
+    /// Where to dial instead of the host itself.
+    pub overrides: Vec<(HostPattern, Address)>,
 }
 
 /// What is logged, and how.
@@ -157,7 +157,7 @@ impl Resolver {
             data_dir: self.text("data_dir", path).unwrap_or(default.data_dir),
             gateway: Gateway {
                 listen: self.texts("gateway.listen", address, 1).unwrap_or(default.gateway.listen),
-                hostnames: self.texts("gateway.hostnames", host_name, 0).unwrap_or_default(),
+                hostnames: self.texts("gateway.hostnames", name_or_address, 0).unwrap_or_default(),
                 passthrough: self.texts("gateway.passthrough", host_pattern, 0).unwrap_or_default(),
                 require_sni: self.bool("gateway.require_sni").unwrap_or(default.gateway.require_sni),
                 max_buffered_body: self
@@ -250,6 +250,14 @@ fn host_pattern(text: &str) -> Result<HostPattern, String> {
     HostPattern::from_str(text).map_err(|error| format!("{error}, not \"{text}\""))
 }
 
+/// Host names are brought to lower case; addresses are permitted, too, because clients may use one.
+fn name_or_address(text: &str) -> Result<String, String> {
+    match IpAddr::from_str(text) {
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => host_name(text),
+    }
+}
+
 fn host_name(text: &str) -> Result<String, String> {
     match HostPattern::from_str(text) {
         Ok(pattern) if !text.starts_with("*.") => Ok(pattern.to_string()),
@@ -257,14 +265,15 @@ fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn override_of(pattern: &str, address: &str) -> Result<(HostPattern, String), String> {
+fn override_of(pattern: &str, address: &str) -> Result<(HostPattern, Address), String> {
     let pattern = host_pattern(pattern)?;
-    let well_formed = SocketAddr::from_str(address).is_ok()
-        || address.rsplit_once(':').is_some_and(|(host, port)| host_name(host).is_ok() && u16::from_str(port).is_ok());
-    if well_formed {
-        Ok((pattern, address.to_owned()))
-    } else {
-        Err(format!("must be HOST:PORT such as 127.0.0.1:5001, not \"{address}\""))
+    if let Ok(socket) = SocketAddr::from_str(address) {
+        return Ok((pattern, Address::Socket(socket)));
+    }
+    let name_and_port = |(name, port): (&str, &str)| Some((host_name(name).ok()?, u16::from_str(port).ok()?));
+    match address.rsplit_once(':').and_then(name_and_port) {
+        Some((name, port)) => Ok((pattern, Address::Name(name, port))),
+        None => Err(format!("must be HOST:PORT such as 127.0.0.1:5001, not \"{address}\"")),
     }
 }
 
@@ -322,7 +331,7 @@ mod tests {
         let text = r#"
             data_dir = "/srv/csg"
             gateway.listen = ["127.0.0.1:0", "[::1]:3128"]
-            gateway.hostnames = ["Gateway.example.com"]
+            gateway.hostnames = ["Gateway.example.com", "192.0.2.7", "2001:DB8::7"]
             gateway.passthrough = ["*.example.org", "pypi.org"]
             gateway.require_sni = false
             gateway.max_buffered_body = "1MiB"

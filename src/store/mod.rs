@@ -33,6 +33,9 @@ pub use transaction::{Order, Read, Reader, Writer};
 /// Pages kept in memory, in bytes; redb alone would take up to 1 GiB. The state of an installation is a few MiB.
 const CACHE: usize = 16 << 20;
 
+/// The schema that this version of the program writes; it reads every earlier one.
+pub const SCHEMA_VERSION: u32 = schema::CURRENT;
+
 /// What can go wrong on disk.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

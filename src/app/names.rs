@@ -1,0 +1,78 @@
+//! The names by which this machine is reached.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+};
+
+/// The names and addresses that the configuration gives, then the machine's own full name, as `hostname --fqdn` finds it.
+pub(super) fn own(configured: &[String]) -> Vec<String> {
+    let node = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
+    let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let mut names = configured.to_vec();
+    let full = full_name(&node, &hosts);
+    if !full.is_empty() && !names.contains(&full) {
+        names.push(full);
+    }
+    names
+}
+
+/// Where clients find what listens on `bound`: by a name, unless it listens on one address only.
+pub(super) fn url(bound: SocketAddr, own: &[String]) -> String {
+    let host = match own.first() {
+        Some(name) if bound.ip().is_unspecified() => name.clone(),
+        _ => bound.ip().to_string(),
+    };
+    match host.parse::<IpAddr>() {
+        Ok(address) => format!("http://{}", SocketAddr::new(address, bound.port())),
+        Err(_) => format!("http://{host}:{}", bound.port()),
+    }
+}
+
+/// The first name on the line of the hosts file that knows `node`, if it is a longer one.
+fn full_name(node: &str, hosts: &str) -> String {
+    if node.contains('.') {
+        return node.to_owned();
+    }
+    hosts
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().to_ascii_lowercase())
+        .filter_map(|line| {
+            let names: Vec<String> = line.split_whitespace().skip(1).map(str::to_owned).collect();
+            names.iter().any(|name| name == node).then(|| names.into_iter().next()).flatten()
+        })
+        .find(|name| name.contains('.'))
+        .unwrap_or_else(|| node.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_full_name() {
+        let hosts = "127.0.0.1 localhost\n# 10.0.0.1 x.y gw\n127.0.1.1\tGW.example.com gw\n::1 localhost gw\n";
+        for (node, hosts, expected) in [
+            ("gw", hosts, "gw.example.com"),
+            ("gw.lan", hosts, "gw.lan"),
+            ("other", hosts, "other"),
+            ("localhost", "127.0.0.1 localhost.localdomain localhost", "localhost.localdomain"),
+        ] {
+            assert_eq!(full_name(node, hosts), expected, "{node}");
+        }
+    }
+
+    #[test]
+    fn tells_clients_where_to_go() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        for (bound, own, expected) in [
+            ("127.0.0.1:3128", names(&["gw.example.com"]), "http://127.0.0.1:3128"),
+            ("0.0.0.0:3128", names(&["gw.example.com", "gw"]), "http://gw.example.com:3128"),
+            ("[::]:1", names(&["192.0.2.7"]), "http://192.0.2.7:1"),
+            ("[::]:1", names(&["2001:db8::7"]), "http://[2001:db8::7]:1"),
+            ("[::1]:1", names(&[]), "http://[::1]:1"),
+        ] {
+            assert_eq!(url(bound.parse().unwrap(), &own), expected, "{bound}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The running appliance: where it listens, what ends by itself in it, and how it stops.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{audit::Audit, clock::Clock, secret::Secret, workflow::Workflow};
+
+/// How long calls under way may take to finish once the appliance is asked to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Access that ends by itself is looked for at least this often, should the system's clock be set.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+
+/// And at most this often.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The running appliance. Stops at once when dropped; [`Running::stop`] lets calls under way finish.
+pub struct Running {
+    /// Where cloud clients connect.
+    pub gateway: Vec<SocketAddr>,
+    /// Where people and scripts connect.
+    pub console: SocketAddr,
+    /// Lets whoever has it make the first administrator; there while there is none.
+    pub set_up_token: Option<Secret>,
+    pub(super) audit: Audit,
+    pub(super) stop: CancellationToken,
+    pub(super) tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Accepts nothing new, waits for calls under way, at most 30 seconds, and writes what was recorded of them.
+    pub async fn stop(mut self) {
+        tracing::info!("stopping: calls under way may finish");
+        self.stop.cancel();
+        let finished = timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if finished.is_err() {
+            tracing::warn!("calls that were still under way after {} s are cut off", DRAIN.as_secs());
+            self.tasks.shutdown().await;
+        }
+        let audit = self.audit;
+        if tokio::task::spawn_blocking(move || audit.close()).await.is_err() {
+            tracing::error!("the audit log could not be closed");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Ends access when its time has come, until `stop`.
+pub(super) async fn expire(workflow: Workflow, clock: Clock, stop: CancellationToken) {
+    let mut commits = workflow.watch();
+    loop {
+        commits.mark_unchanged();
+        let due = {
+            let workflow = workflow.clone();
+            tokio::task::spawn_blocking(move || {
+                workflow.expire_due()?;
+                workflow.next_expiry()
+            })
+        };
+        let next = match due.await {
+            Ok(Ok(next)) => next,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "access that is due could not be ended; calls are refused all the same");
+                None
+            }
+            // The runtime ends.
+            Err(_) => return,
+        };
+        let pause = next.map_or(LOOK_AGAIN, |next| next.since(clock.now()).clamp(PAUSE, LOOK_AGAIN));
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep(pause) => {}
+            _ = commits.changed() => {}
+        }
+    }
+}

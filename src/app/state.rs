@@ -1,0 +1,89 @@
+//! What lies in the data directory: database, master key, certificate authority. Opened, or made on the first start.
+
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
+
+use rustix::fs::{Access, access};
+
+use super::{StartError, master_key, names};
+use crate::{
+    ca::{Authority, NameConstraints},
+    clock::Clock,
+    cloud::aws::Catalogue,
+    config::Config,
+    model::{CloudId, Publisher, UserName},
+    secret::Secret,
+    store::Store,
+    workflow::{KnownServices, Workflow},
+};
+
+/// The open state.
+pub(super) struct State {
+    pub(super) workflow: Workflow,
+    pub(super) authority: Arc<Authority>,
+}
+
+/// Prepares the data directory with a first administrator; gives back the CA certificate's SHA-256 fingerprint.
+pub fn initialise(config: &Config, admin: &UserName, password: &Secret, clock: &Clock) -> Result<String, StartError> {
+    let state = open(config, clock)?;
+    if state.workflow.is_set_up()? {
+        return Err(StartError::AlreadyInitialised(config.data_dir.clone()));
+    }
+    state.workflow.set_up(admin, password)?;
+    Ok(state.authority.fingerprint())
+}
+
+/// The certificate authority of a data directory that was prepared before.
+pub fn authority(config: &Config, clock: &Clock) -> Result<Arc<Authority>, StartError> {
+    let path = || config.data_dir.clone();
+    match database(config).try_exists() {
+        Ok(true) => Ok(open(config, clock)?.authority),
+        Ok(false) => Err(StartError::NotInitialised(path())),
+        Err(cause) => Err(StartError::DataDir { path: path(), cause }),
+    }
+}
+
+/// Opens the state; makes what does not exist yet.
+pub(super) fn open(config: &Config, clock: &Clock) -> Result<State, StartError> {
+    let directory = &config.data_dir;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .and_then(|()| Ok(access(directory, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?))
+        .map_err(|cause| StartError::DataDir { path: directory.clone(), cause })?;
+    let database = database(config);
+    let key = master_key::load(config, &database)?;
+    let store = Store::open(&database, &key)?;
+    let workflow = Workflow::open(store, clock.clone(), known_services(), Publisher::new())?;
+    let authority = if let Some(stored) = workflow.authority()? {
+        Authority::from_parts(stored.certificate, &stored.key)?
+    } else {
+        let made = Authority::generate(clock.now(), &constraints(config)?)?;
+        workflow.save_authority(made.certificate_der(), &made.key_pkcs8())?;
+        made
+    };
+    Ok(State { workflow, authority: Arc::new(authority) })
+}
+
+fn database(config: &Config) -> PathBuf {
+    config.data_dir.join("csg.redb")
+}
+
+/// What can be asked for: all that the catalogue knows.
+fn known_services() -> KnownServices {
+    let aws = Catalogue::embedded().services().iter().map(|service| service.id.clone());
+    KnownServices::from([(CloudId::aws(), aws.collect())])
+}
+
+/// The CA may speak for the clouds' domains and for this machine.
+fn constraints(config: &Config) -> Result<NameConstraints, StartError> {
+    let (mut domains, mut addresses) = (Vec::new(), Vec::new());
+    for name in names::own(&config.gateway.hostnames) {
+        match name.parse() {
+            Ok(address) => addresses.push(address),
+            Err(_) => domains.push(name),
+        }
+    }
+    let clouds = Catalogue::embedded().permitted_domains().into_iter().map(str::to_owned);
+    Ok(NameConstraints::new(clouds.chain(domains), addresses)?)
+}

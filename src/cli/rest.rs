@@ -1,0 +1,98 @@
+//! The REST API as the commands use it: JSON in, JSON out, a refusal in the server's own words.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, anyhow};
+use serde_json::{Value, json};
+use ureq::{Agent, Body, http::Response};
+
+use super::http;
+use crate::secret::Secret;
+
+/// Where the API is, and as whom.
+#[derive(Clone, Debug)]
+pub(super) struct Rest {
+    agent: Agent,
+    base: String,
+    token: Option<Secret>,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+impl Rest {
+    /// For the console at `url`, with an API token or a session's.
+    pub(super) fn new(url: &str, token: Option<Secret>) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            // HTTPS_PROXY may well be the gateway itself, which lets nobody through to the console.
+            .proxy(None)
+            .build();
+        Self { agent: http::agent(config, None), base: url.trim_end_matches('/').to_owned(), token }
+    }
+
+    /// For the console at `address`, signed in with a password.
+    pub(super) fn sign_in(address: SocketAddr, username: &str, password: &Secret) -> anyhow::Result<Self> {
+        let mut rest = Self::new(&format!("http://{address}"), None);
+        let session = rest.post("/sessions", &json!({ "username": username, "password": password.expose() }))?;
+        rest.token = Some(Secret::new(text(&session, "token")?));
+        Ok(rest)
+    }
+
+    pub(super) fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.call("GET", path, None)?.json()
+    }
+
+    pub(super) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call("POST", path, Some(body))?.json()
+    }
+
+    /// Any answer, a refusal too.
+    pub(super) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        let url = format!("{}/api/v1{path}", self.base);
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {}", token.expose()));
+        let mut request = ureq::http::Request::builder().method(method).uri(&url);
+        if let Some(bearer) = bearer {
+            request = request.header("authorization", bearer);
+        }
+        let sent = match body {
+            Some(body) => {
+                let request = request.header("content-type", "application/json").body(body.to_string());
+                self.agent.run(request.context(url.clone())?)
+            }
+            None => self.agent.run(request.body(()).context(url.clone())?),
+        };
+        let response: Response<Body> = sent.with_context(|| format!("can't reach {url}"))?;
+        let status = response.status().as_u16();
+        Ok(Answer { status, body: response.into_body().read_to_string().context("the answer broke off")? })
+    }
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> anyhow::Result<Value> {
+        if (200..300).contains(&self.status) {
+            return serde_json::from_str(if self.body.is_empty() { "null" } else { &self.body })
+                .context("the answer is not JSON: is this the console's address?");
+        }
+        Err(anyhow!("the gateway refused: {}", self.refusal()))
+    }
+
+    /// The words of an RFC 9457 problem, or the bare status.
+    pub(super) fn refusal(&self) -> String {
+        let problem: Value = serde_json::from_str(&self.body).unwrap_or_default();
+        match text(&problem, "detail").or_else(|_| text(&problem, "title")) {
+            Ok(words) => format!("{words} ({})", self.status),
+            Err(_) => format!("HTTP status {}", self.status),
+        }
+    }
+}
+
+/// A member that must be there, as a text.
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> anyhow::Result<&'a str> {
+    value.get(name).and_then(Value::as_str).with_context(|| format!("the answer has no \"{name}\""))
+}

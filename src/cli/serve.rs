@@ -1,0 +1,43 @@
+//! `csg serve`: runs the appliance until SIGTERM or SIGINT.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::{ConfigArgs, terminal::print};
+use crate::{
+    app::{self, App, StopSignal},
+    clock::Clock,
+};
+
+/// Run the appliance
+///
+/// On an empty data directory it first does what `csg init` does, and prints a one-time set-up link instead of asking
+/// for a password.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = args.config.load()?;
+    app::logging::start(&config.log);
+    let runtime = tokio::runtime::Runtime::new().context("can't start the runtime")?;
+    runtime.block_on(async {
+        let mut stop = StopSignal::listen().context("can't listen for signals")?;
+        let running = App::start(config, Clock::system()).await?;
+        if let Some(token) = &running.set_up_token {
+            let console = running.console;
+            print(format_args!(
+                "Nobody can sign in yet. This link, good for an hour and once, sets the first administrator's password:\n  \
+                 http://{console}/setup?token={}\n",
+                token.expose()
+            ))?;
+        }
+        stop.received().await;
+        running.stop().await;
+        anyhow::Ok(())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
