@@ -10,3 +10,5 @@
 mod api;
 mod architecture;
 mod ca;
+mod cli;
+mod docs;

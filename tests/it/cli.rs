@@ -1,0 +1,328 @@
+//! The executable as users and scripts meet it: what it prints, where, and with which exit status.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// A machine of its own: an empty configuration file, a data directory, no variables of ours.
+struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let site = Self { folder: TempDir::new().unwrap() };
+        site.configure("");
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    fn configure(&self, more: &str) {
+        let text = format!(
+            "data_dir = \"{}\"\nlog.format = \"json\"\ngateway.listen = [\"127.0.0.1:0\"]\n\
+             console.listen = \"127.0.0.1:0\"\n{more}",
+            self.data().display()
+        );
+        fs::write(self.path("csg.toml"), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_csg"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .env("TMPDIR", self.folder.path())
+            .env("CSG_CONFIG", self.path("csg.toml"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn init(&self) -> Output {
+        self.command(&["init", "--admin", "admin"]).env("CSG_ADMIN_PASSWORD", "a long password").output().unwrap()
+    }
+
+    fn serve(&self) -> Serving {
+        Serving::of(self.command(&["serve"]))
+    }
+}
+
+/// `csg serve`, running.
+struct Serving {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    gateway: String,
+    console: String,
+}
+
+impl Serving {
+    fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (to, lines) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
+        let mut serving = Self { child, lines, gateway: String::new(), console: String::new() };
+        serving.gateway = serving.address("the gateway listens");
+        serving.console = serving.address("the console listens");
+        serving
+    }
+
+    fn address(&self, message: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(LIMIT).expect(message);
+            let event: Value = serde_json::from_str(&line).unwrap();
+            if event["message"] == message {
+                return event["address"].as_str().unwrap().to_owned();
+            }
+        }
+    }
+
+    /// Sends SIGTERM; the exit status and what was printed.
+    fn terminate(mut self) -> (Option<i32>, String) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let status = self.child.wait().unwrap();
+        let mut printed = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        (status.code(), printed)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A failure is told on standard error in one line, and nowhere else.
+#[track_caller]
+fn fails(output: &Output, words: &[&str]) {
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!((output.status.code(), stdout.as_str()), (Some(1), ""), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    for word in words {
+        assert!(stderr.starts_with("csg: ") && stderr.contains(word), "{word}: {stderr}");
+    }
+}
+
+#[track_caller]
+fn succeeds(output: &Output) -> String {
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{}", text(&output.stdout));
+    text(&output.stdout)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn help() {
+    let site = Site::new();
+    for command in ["", "ca", "ca export", "ca show", "completions", "demo", "env", "init", "serve", "version"] {
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let name = if command.is_empty() { "help".to_owned() } else { format!("help {command}").replace(' ', "_") };
+        insta::assert_snapshot!(name, succeeds(&site.run(&arguments)));
+    }
+}
+
+#[test]
+fn wrong_usage_has_status_2() {
+    let site = Site::new();
+    for arguments in
+        [&[][..], &["sevre"], &["serve", "--verbose"], &["init"], &["init", "--admin", "a b"], &["ca"], &["env"]]
+    {
+        let output = site.run(arguments);
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(text(&output.stderr).contains("--help"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn version_and_completions() {
+    let site = Site::new();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(succeeds(&site.run(&["version"])).starts_with(&format!("csg {version}")));
+    let shown: Value = serde_json::from_str(&succeeds(&site.run(&["version", "--json"]))).unwrap();
+    assert_eq!((shown["version"].as_str(), shown["schema"].as_u64()), (Some(version), Some(1)));
+    assert!(succeeds(&site.run(&["completions", "bash"])).contains("complete -F _csg"));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let site = Site::new();
+    let output = Command::new("sh")
+        .args(["-c", "trap '' PIPE; { \"$0\" completions bash; echo $? >&2; } | true", env!("CARGO_BIN_EXE_csg")])
+        .env("CSG_CONFIG", site.path("csg.toml"))
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stderr).trim(), "0");
+}
+
+#[test]
+fn init_prepares_a_directory_once() {
+    let site = Site::new();
+    fails(&site.run(&["init", "--admin", "admin"]), &["--admin-password-file", "CSG_ADMIN_PASSWORD"]);
+    assert!(!site.data().exists());
+    assert!(succeeds(&site.init()).contains("admin can sign in"));
+    fails(&site.init(), &["is initialised already", "csg serve"]);
+}
+
+#[test]
+fn init_takes_the_password_from_a_file() {
+    let site = Site::new();
+    let file = site.path("password");
+    let arguments = ["init", "--json", "--admin", "root", "--admin-password-file", file.to_str().unwrap()];
+    fails(&site.run(&arguments), &["can't read", "password"]);
+    fs::write(&file, "\n").unwrap();
+    fails(&site.run(&arguments), &["password is empty"]);
+    fs::write(&file, "a long password\n").unwrap();
+    let made: Value = serde_json::from_str(&succeeds(&site.run(&arguments))).unwrap();
+    assert_eq!(made["admin"], "root");
+
+    let serving = site.serve();
+    let sign_in = |password: &str| {
+        let session = serde_json::json!({ "username": "root", "password": password });
+        post(&format!("http://{}/api/v1/sessions", serving.console), &session)
+    };
+    assert_eq!(sign_in("a long password"), 201);
+    assert_eq!(sign_in("another one"), 401);
+}
+
+#[test]
+fn every_mistake_of_the_configuration_is_told_at_once() {
+    let site = Site::new();
+    site.configure("[gateway]\nlisten = 5\n[log]\nlevle = \"info\"\n");
+    // `gateway` is there twice now: that is no TOML.
+    fails(&site.run(&["serve"]), &["csg.toml:5: not TOML"]);
+    site.configure("[logs]\nlevel = \"info\"\n[audit]\nretention = \"1y\"\n");
+    let output = site.command(&["serve"]).env("CSG_CONSOLE__LISTEN", "0.0.0.0:3129").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = text(&output.stderr).replace(site.folder.path().to_str().unwrap(), "");
+    insta::assert_snapshot!(stderr);
+    fails(&site.run(&["serve", "--config", "/nonexistent.toml"]), &["/nonexistent.toml", "can't read"]);
+}
+
+#[test]
+fn a_taken_port_is_told_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (variable, key) in [("CSG_GATEWAY__LISTEN", "gateway.listen"), ("CSG_CONSOLE__LISTEN", "console.listen")] {
+        let site = Site::new();
+        let output = site.command(&["serve"]).env(variable, &address).env("CSG_LOG__LEVEL", "warn").output().unwrap();
+        fails(&output, &[key, &address, "another program has it"]);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_data_directory_is_told_in_one_line() {
+    let site = Site::new();
+    fs::write(site.data(), "a file").unwrap();
+    fails(&site.init(), &["data_dir", "data"]);
+    fs::remove_file(site.data()).unwrap();
+    fails(&site.run(&["ca", "export"]), &["is not initialised"]);
+    succeeds(&site.init());
+
+    let (key, aside) = (site.data().join("master.key"), site.path("aside"));
+    fs::rename(&key, &aside).unwrap();
+    fails(&site.run(&["serve"]), &["master.key", "put it back"]);
+    fs::write(&key, [7; 32]).unwrap();
+    fails(&site.run(&["serve"]), &["chmod 600"]);
+    assert!(Command::new("chmod").args(["600", key.to_str().unwrap()]).status().unwrap().success());
+    fails(&site.run(&["serve"]), &["master key does not fit the database"]);
+    fs::rename(&aside, &key).unwrap();
+    assert_eq!(site.serve().terminate(), (Some(0), String::new()));
+}
+
+#[test]
+fn serve_on_an_empty_directory_prints_a_link_until_it_was_used() {
+    let site = Site::new();
+    for _ in 0..2 {
+        let serving = site.serve();
+        let console = serving.console.clone();
+        let (status, printed) = serving.terminate();
+        assert_eq!(status, Some(0));
+        assert!(printed.contains(&format!("http://{console}/setup?token=")), "{printed}");
+    }
+}
+
+#[test]
+fn the_ca_is_the_same_from_disk_and_from_a_running_appliance() {
+    let site = Site::new();
+    site.configure("gateway.hostnames = [\"gw.example.com\", \"192.0.2.7\"]");
+    succeeds(&site.init());
+    let exported = succeeds(&site.run(&["ca", "export"]));
+    assert!(exported.starts_with("-----BEGIN CERTIFICATE-----\n"));
+    let shown: Value = serde_json::from_str(&succeeds(&site.run(&["ca", "show", "--json"]))).unwrap();
+    let domains: Vec<_> = shown["permitted_domains"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(domains.contains(&"amazonaws.com") && domains.contains(&"gw.example.com"), "{domains:?}");
+    assert_eq!(shown["permitted_addresses"], serde_json::json!(["192.0.2.7"]));
+
+    let serving = site.serve();
+    assert_eq!(get(&format!("http://{}/cert/pem", serving.gateway)), exported);
+    let running =
+        |arguments: &[&str]| site.command(arguments).env("CSG_CONSOLE__LISTEN", &serving.console).output().unwrap();
+    assert_eq!(succeeds(&running(&["ca", "export"])), exported);
+    assert_eq!(serde_json::from_str::<Value>(&succeeds(&running(&["ca", "show", "--json"]))).unwrap(), shown);
+    let der = running(&["ca", "export", "--der"]);
+    assert_eq!(der.stdout, x509_parser::pem::parse_x509_pem(exported.as_bytes()).unwrap().1.contents);
+}
+
+#[test]
+fn the_demonstration_does_what_it_says() {
+    let site = Site::new();
+    let printed = succeeds(&site.run(&["demo", "--once"]));
+    assert!(printed.matches('✓').count() >= 8 && !printed.contains(['✗', '\x1b']), "{printed}");
+    let left: Vec<_> = fs::read_dir(site.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["csg.toml"], "what the demonstration made must be gone");
+}
+
+#[test]
+fn the_demonstration_ends_on_ctrl_c_and_leaves_nothing() {
+    let site = Site::new();
+    let mut child = site.command(&["demo"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("keeps running")));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(entries(site.folder.path()), 1);
+}
+
+fn entries(directory: &Path) -> usize {
+    fs::read_dir(directory).unwrap().count()
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().proxy(None).http_status_as_error(false).timeout_global(Some(LIMIT)).build().into()
+}
+
+fn get(url: &str) -> String {
+    agent().get(url).call().unwrap().body_mut().read_to_string().unwrap()
+}
+
+fn post(url: &str, body: &Value) -> u16 {
+    agent().post(url).send_json(body).unwrap().status().as_u16()
+}
