@@ -2,7 +2,7 @@
 
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -10,6 +10,9 @@ from harness.certificates import CloudCertificates, make_cloud_certificates
 from harness.clients import Way, environment, without_presets
 from harness.cloud import REAL_KEY, Key, ScriptedCloud, StrictMoto, Tunnel
 from harness.gateway import NINE_SERVICES, Gateway, Team
+
+# What a test measured, for whoever reads the run.
+FIGURES: list[str] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,12 +23,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for figure in FIGURES:
+        terminalreporter.write_line(f"figure: {figure}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the gateway had to say last, for a test that failed."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            gateway = value.gateway if isinstance(value, Team) else value
+            if isinstance(gateway, Gateway) and gateway.process:
+                report.sections.append(("log of the gateway", gateway.process.tail(12)))
+                break
+    return report
+
+
 @pytest.fixture(scope="session", autouse=True)
-def clean_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def clean_machine() -> Iterator[None]:
     """No proxy, CA or AWS setting of the machine or the person reaches a client; many sockets may be open."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
-    with environment({**without_presets(os.environ), "HOME": str(tmp_path_factory.mktemp("home"))}):
+    with environment(without_presets(os.environ)):
         yield
 
 
@@ -65,7 +86,9 @@ def make_gateway(tmp_path_factory: pytest.TempPathFactory, certificates: CloudCe
 
 
 @pytest.fixture(scope="session")
-def gateway(make_gateway: Callable, cloud: StrictMoto) -> Gateway:
+def gateway(request: pytest.FixtureRequest, make_gateway: Callable, cloud: StrictMoto) -> Gateway:
+    if request.config.getoption("--straight"):
+        pytest.skip("there is no gateway on the straight way")
     return make_gateway({"*.amazonaws.com": cloud.address})
 
 
@@ -94,6 +117,12 @@ def role(straight: Way) -> str:
     """A role for Lambda functions, which is none of the nine services' business."""
     policy = '{"Version": "2012-10-17", "Statement": []}'
     return straight.boto3("iam").create_role(RoleName="function", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+
+
+@pytest.fixture
+def say() -> Callable[[str], None]:
+    """Reports a figure."""
+    return FIGURES.append
 
 
 @pytest.fixture

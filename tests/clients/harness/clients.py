@@ -36,6 +36,7 @@ class Way:
         return {
             **without_presets(os.environ),
             **dict.fromkeys(CA_VARIABLES, str(self.ca)),
+            "HOME": str(self.ca.parent),  # no settings of the person who runs the tests
             "HTTPS_PROXY": self.proxy_url,
             "AWS_ACCESS_KEY_ID": self.key.id,
             "AWS_SECRET_ACCESS_KEY": self.key.secret,
@@ -49,10 +50,10 @@ class Way:
     def with_key(self, key: Key) -> "Way":
         return Way(self.proxy_url, self.ca, key)
 
-    def boto3(self, service: str, region: str = REGION, **config: Any):
+    def boto3(self, service: str, region: str = REGION, endpoint_url: str | None = None, **config: Any):
         with environment(self.environment()):
             session = boto3.Session(region_name=region)
-            return session.client(service, config=Config(**config) if config else None)
+            return session.client(service, endpoint_url=endpoint_url, config=Config(**config) if config else None)
 
 
 def without_presets(variables: Any) -> dict[str, str]:

@@ -57,7 +57,7 @@ class StrictMoto:
 
 
 class Nginx:
-    """A fast cloud that answers everything with 200: `/` with a few bytes, `/8MiB` with as many zeroes."""
+    """A fast cloud that answers everything with 200: `…/output` with 8 MiB of zeroes, the rest with a few bytes."""
 
     DOWNLOAD_BYTES = 8 << 20
 
@@ -81,7 +81,7 @@ class Nginx:
                     ssl_certificate {certificates.chain}; ssl_certificate_key {certificates.key};
                     root {folder};
                     error_page 405 =200 $uri;
-                    location = /8MiB {{ default_type application/octet-stream; add_header x-amzn-requestid nginx; }}
+                    location ~ /output$ {{ rewrite ^ /8MiB break; default_type application/octet-stream; add_header x-amzn-requestid nginx; }}
                     location / {{
                         default_type application/x-amz-json-1.0;
                         add_header x-amzn-requestid nginx;

@@ -64,3 +64,11 @@ class Console:
             cursor = page.get("next_cursor")
             if not cursor:
                 return found
+
+    def calls(self, query: str = "") -> list[dict]:
+        """What cloud clients did, newest first."""
+        return [entry for entry in self.items(f"/audit?{query}") if entry["kind"] == "call"]
+
+    def events(self, query: str = "") -> list[dict]:
+        """What people did, newest first."""
+        return [entry for entry in self.items(f"/audit?{query}") if entry["kind"] == "event"]

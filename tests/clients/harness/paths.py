@@ -5,4 +5,6 @@ from pathlib import Path
 
 CLIENTS = Path(__file__).resolve().parent.parent
 REPOSITORY = CLIENTS.parent.parent
-CSG = Path(os.environ.get("CSG_BINARY", REPOSITORY / "target" / "release" / "csg")).resolve()
+# The build has an explicit target, which cargo makes a folder of.
+_BUILT = next(REPOSITORY.glob("target/*/release/csg"), REPOSITORY / "target/release/csg")
+CSG = Path(os.environ.get("CSG_BINARY", _BUILT)).resolve()

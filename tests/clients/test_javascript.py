@@ -1,0 +1,70 @@
+"""The AWS SDK for JavaScript v3: create, list, read and delete on nine services.
+
+It ignores HTTPS_PROXY, so the script gives it an agent that does not; the CA is NODE_EXTRA_CA_CERTS. The operations
+are those of `js/exercise.mjs`, which prints each as it does it.
+"""
+
+import base64
+import io
+import json
+import subprocess
+import zipfile
+
+import pytest
+
+from harness.clients import Way
+from harness.cloud import REAL_KEY, Key, StrictMoto
+from harness.gateway import NINE_SERVICES, Team
+from harness.paths import CLIENTS
+
+LEAST_OPERATIONS = 4  # create, list, read, delete
+
+
+def node(way: Way, script: str, **extra: str) -> list[str]:
+    """Runs one exercise; its lines of output."""
+    done = subprocess.run(
+        ["node", "exercise.mjs", script],
+        cwd=CLIENTS / "js",
+        env={**way.environment(), **extra},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def code() -> str:
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context): return event\n")
+    return base64.b64encode(package.getvalue()).decode()
+
+
+@pytest.mark.parametrize("service", NINE_SERVICES)
+def test_service(service: str, way: Way, role: str, code: str, cloud: StrictMoto):
+    seen = len(cloud.verdicts())
+    operations = node(way, service, TEST_ROLE=role, TEST_CODE=code)
+    assert len(operations) >= LEAST_OPERATIONS
+    verdicts = cloud.verdicts()[seen:]
+    assert len(verdicts) == len(operations)
+    for verdict in verdicts:
+        assert "refused" not in verdict, verdict
+        assert (verdict["key"], verdict["scope"].split("/")[2]) == (REAL_KEY.id, service)
+
+
+def test_a_refusal_is_a_typed_error_and_not_tried_again(team: Team, way: Way):
+    only_sns = team.grant("sns")
+    [_, told] = node(way.with_key(only_sns), "refused")
+    assert json.loads(told) == {
+        "name": "AccessDeniedException",
+        "message": "Client is unknown or has no access to service",
+        "status": 403,
+        "attempts": 1,
+    }
+
+
+def test_a_wrong_secret_is_a_typed_error(way: Way, key: Key):
+    [_, told] = node(way.with_key(Key(key.id, "x" * 40)), "refused")
+    assert json.loads(told)["name"] == "InvalidSignatureException"
