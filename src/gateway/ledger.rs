@@ -139,7 +139,7 @@ impl Ledger {
         let (Some(mut record), Some(slot)) = (self.record.take(), self.slot.take()) else { return };
         record.outcome = outcome;
         if let Some(passed) = &self.passed {
-            record.bytes_in = passed.load(Ordering::Relaxed);
+            record.bytes_in += passed.load(Ordering::Relaxed);
         }
         record.duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         slot.record(record);

@@ -163,17 +163,20 @@ fn show_usage(stage: &Stage, teller: &Teller, anna: &Rest, granted: &Granted) ->
         ensure!((calls, errors) == (6, 2), "{calls} calls with {errors} errors were recorded, not 6 with 2");
         Ok((usage, "6 calls were recorded: 4 allowed, 2 refused".to_owned()))
     })?;
-    let heading =
-        format!("    {:<10} {:<14} {:>5} {:>7} {:>9}", "service", "operation", "calls", "errors", "bytes out");
+    let heading = format!(
+        "    {:<10} {:<14} {:>5} {:>7} {:>9} {:>10}",
+        "service", "operation", "calls", "errors", "bytes in", "bytes out"
+    );
     print(format_args!("\n{}\n", stage.palette.paint(Style::Bold, heading)))?;
     for row in usage.get("by_operation").and_then(Value::as_array).into_iter().flatten() {
         let name = |name| row.get(name).and_then(Value::as_str).unwrap_or("-");
         print(format_args!(
-            "    {:<10} {:<14} {:>5} {:>7} {:>9}\n",
+            "    {:<10} {:<14} {:>5} {:>7} {:>9} {:>10}\n",
             name("service"),
             name("operation"),
             number(row, "calls"),
             number(row, "errors"),
+            number(row, "bytes_in"),
             number(row, "bytes_out"),
         ))?;
     }
