@@ -38,9 +38,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let rest = Rest::new(&args.url, Some(Secret::new(token)));
     let path = format!("/access-requests/{}", args.request);
     let request = rest.get(&path)?;
-    let Some(endpoint) = request.get("endpoint").and_then(Value::as_str) else {
-        bail!("the access request {} is {}: it has no key", args.request, text(&request, "status")?);
-    };
+    if request.get("access_key_id").is_none_or(Value::is_null) {
+        bail!("the access request {} is {}: it has no key yet", args.request, text(&request, "status")?);
+    }
+    let endpoint = text(&request, "endpoint")?;
     let ca_file = args.ca_file.clone().or_else(default_ca_file).context("name a place for the CA: --ca-file FILE")?;
     if let Some(directory) = ca_file.parent() {
         fs::create_dir_all(directory).with_context(|| format!("can't make {}", directory.display()))?;

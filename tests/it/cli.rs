@@ -1,122 +1,21 @@
 //! The executable as users and scripts meet it: what it prints, where, and with which exit status.
 
+mod env;
+mod site;
+mod stop;
+
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
+    path::Path,
+    process::{Command, Output, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 
-const LIMIT: Duration = Duration::from_mins(1);
-
-/// A machine of its own: an empty configuration file, a data directory, no variables of ours.
-struct Site {
-    folder: TempDir,
-}
-
-impl Site {
-    fn new() -> Self {
-        let site = Self { folder: TempDir::new().unwrap() };
-        site.configure("");
-        site
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn data(&self) -> PathBuf {
-        self.path("data")
-    }
-
-    fn configure(&self, more: &str) {
-        let text = format!(
-            "data_dir = \"{}\"\nlog.format = \"json\"\ngateway.listen = [\"127.0.0.1:0\"]\n\
-             console.listen = \"127.0.0.1:0\"\n{more}",
-            self.data().display()
-        );
-        fs::write(self.path("csg.toml"), text).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_csg"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.folder.path())
-            .env("TMPDIR", self.folder.path())
-            .env("CSG_CONFIG", self.path("csg.toml"))
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn init(&self) -> Output {
-        self.command(&["init", "--admin", "admin"]).env("CSG_ADMIN_PASSWORD", "a long password").output().unwrap()
-    }
-
-    fn serve(&self) -> Serving {
-        Serving::of(self.command(&["serve"]))
-    }
-}
-
-/// `csg serve`, running.
-struct Serving {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-    gateway: String,
-    console: String,
-}
-
-impl Serving {
-    fn of(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (to, lines) = mpsc::channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
-        let mut serving = Self { child, lines, gateway: String::new(), console: String::new() };
-        serving.gateway = serving.address("the gateway listens");
-        serving.console = serving.address("the console listens");
-        serving
-    }
-
-    fn address(&self, message: &str) -> String {
-        loop {
-            let line = self.lines.recv_timeout(LIMIT).expect(message);
-            let event: Value = serde_json::from_str(&line).unwrap();
-            if event["message"] == message {
-                return event["address"].as_str().unwrap().to_owned();
-            }
-        }
-    }
-
-    /// Sends SIGTERM; the exit status and what was printed.
-    fn terminate(mut self) -> (Option<i32>, String) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let status = self.child.wait().unwrap();
-        let mut printed = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
-        (status.code(), printed)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+use self::site::{Site, get, post};
 
 /// A failure is told on standard error in one line, and nowhere else.
 #[track_caller]
@@ -206,7 +105,7 @@ fn init_takes_the_password_from_a_file() {
     let serving = site.serve();
     let sign_in = |password: &str| {
         let session = serde_json::json!({ "username": "root", "password": password });
-        post(&format!("http://{}/api/v1/sessions", serving.console), &session)
+        post(&format!("http://{}/api/v1/sessions", serving.console), None, &session).0
     };
     assert_eq!(sign_in("a long password"), 201);
     assert_eq!(sign_in("another one"), 401);
@@ -282,7 +181,7 @@ fn the_ca_is_the_same_from_disk_and_from_a_running_appliance() {
     assert_eq!(shown["permitted_addresses"], serde_json::json!(["192.0.2.7"]));
 
     let serving = site.serve();
-    assert_eq!(get(&format!("http://{}/cert/pem", serving.gateway)), exported);
+    assert_eq!(get(&format!("http://{}/cert/pem", serving.gateway), None), exported);
     let running =
         |arguments: &[&str]| site.command(arguments).env("CSG_CONSOLE__LISTEN", &serving.console).output().unwrap();
     assert_eq!(succeeds(&running(&["ca", "export"])), exported);
@@ -313,16 +212,4 @@ fn the_demonstration_ends_on_ctrl_c_and_leaves_nothing() {
 
 fn entries(directory: &Path) -> usize {
     fs::read_dir(directory).unwrap().count()
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().proxy(None).http_status_as_error(false).timeout_global(Some(LIMIT)).build().into()
-}
-
-fn get(url: &str) -> String {
-    agent().get(url).call().unwrap().body_mut().read_to_string().unwrap()
-}
-
-fn post(url: &str, body: &Value) -> u16 {
-    agent().post(url).send_json(body).unwrap().status().as_u16()
 }
