@@ -30,6 +30,13 @@ pub struct Running {
 }
 
 impl Running {
+    /// Waits until a part of the appliance ends without having been asked to: the rest is of no use then.
+    pub async fn broken(&mut self) {
+        if let Some(Err(error)) = self.tasks.join_next().await {
+            tracing::error!(%error, "a part of the appliance failed");
+        }
+    }
+
     /// Accepts nothing new, waits for calls under way, at most 30 seconds, and writes what was recorded of them.
     pub async fn stop(mut self) {
         tracing::info!("stopping: calls under way may finish");

@@ -1,8 +1,8 @@
 //! `csg serve`: runs the appliance until SIGTERM or SIGINT.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::{ConfigArgs, terminal::print};
 use crate::{
@@ -24,9 +24,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
     app::logging::start(&config.log);
     let runtime = tokio::runtime::Runtime::new().context("can't start the runtime")?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let mut stop = StopSignal::listen().context("can't listen for signals")?;
-        let running = App::start(config, Clock::system()).await?;
+        let mut running = App::start(config, Clock::system()).await?;
         if let Some(token) = &running.set_up_token {
             let console = running.console;
             print(format_args!(
@@ -35,9 +35,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 token.expose()
             ))?;
         }
-        stop.received().await;
-        running.stop().await;
-        anyhow::Ok(())
-    })?;
-    Ok(ExitCode::SUCCESS)
+        let broken = tokio::select! {
+            () = stop.received() => false,
+            () = running.broken() => true,
+        };
+        tokio::select! {
+            () = running.stop() => {}
+            () = stop.received() => tracing::warn!("asked to stop twice: calls under way are cut off"),
+        }
+        if broken { Err(anyhow!("a part of the appliance failed: the log says why")) } else { Ok(ExitCode::SUCCESS) }
+    });
+    // Whatever still runs has had its time.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
 }

@@ -160,11 +160,11 @@ fn what_is_wrong_with_the_data_directory_is_told_in_one_line() {
 fn serve_on_an_empty_directory_prints_a_link_until_it_was_used() {
     let site = Site::new();
     for _ in 0..2 {
-        let serving = site.serve();
-        let console = serving.console.clone();
-        let (status, printed) = serving.terminate();
-        assert_eq!(status, Some(0));
-        assert!(printed.contains(&format!("http://{console}/setup?token=")), "{printed}");
+        let mut serving = site.serve();
+        let link = serving.printed("http://");
+        assert!(link.starts_with(&format!("http://{}/setup?token=", serving.console)), "{link}");
+        assert!(get(&link, None).contains("password"));
+        assert_eq!(serving.terminate().0, Some(0));
     }
 }
 

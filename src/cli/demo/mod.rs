@@ -39,6 +39,10 @@ pub(super) struct Args {
     once: bool,
 }
 
+/// The ports that users know.
+const GATEWAY: u16 = 3128;
+const CONSOLE: u16 = 3129;
+
 /// What the walk-through plays on.
 struct Stage {
     palette: Palette,
@@ -97,8 +101,8 @@ async fn set_stage(scratch: &Scratch) -> anyhow::Result<(Stage, Running)> {
     let default = Config::default();
     let config = Config {
         data_dir: scratch.0.join("data"),
-        gateway: Gateway { listen: vec![free_or_any(3128)], ..default.gateway },
-        console: Console { listen: free_or_any(3129) },
+        gateway: Gateway { listen: vec![free_or_any(GATEWAY)], ..default.gateway },
+        console: Console { listen: free_or_any(CONSOLE) },
         upstream: Upstream {
             ca_file: Some(roots),
             overrides: vec![(host.parse()?, Address::Socket(stand_in.address))],
@@ -121,9 +125,11 @@ async fn set_stage(scratch: &Scratch) -> anyhow::Result<(Stage, Running)> {
 fn introduce(stage: &Stage, running: &Running) -> anyhow::Result<()> {
     let paint = |style, text: String| stage.palette.paint(style, text);
     let gateway = running.gateway.first().map_or_else(String::new, |address| format!("http://{address}"));
+    let usual = running.gateway.iter().any(|bound| bound.port() == GATEWAY) && stage.console.port() == CONSOLE;
+    let note = if usual { "" } else { "  The usual ports are taken, so these are others.\n" };
     print(format_args!(
         "{}\n\n  gateway  {}  where programs send their cloud calls\n  console  {}  where people ask and approve\n  \
-         AWS      {}  a stand-in that takes only calls signed with the real key\n\n",
+         AWS      {}  a stand-in that takes only calls signed with the real key\n{note}\n",
         paint(Style::Bold, "Cloud Service Gateway: the whole main job, on this machine alone".to_owned()),
         paint(Style::Link, gateway),
         paint(Style::Link, format!("http://{}", stage.console)),

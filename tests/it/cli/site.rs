@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -74,6 +74,7 @@ impl Site {
 /// `csg serve`, running.
 pub(super) struct Serving {
     child: Child,
+    stdout: BufReader<ChildStdout>,
     lines: mpsc::Receiver<String>,
     pub(super) gateway: String,
     pub(super) console: String,
@@ -85,7 +86,8 @@ impl Serving {
         let (to, lines) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
-        let mut serving = Self { child, lines, gateway: String::new(), console: String::new() };
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut serving = Self { child, stdout, lines, gateway: String::new(), console: String::new() };
         serving.gateway = serving.address("the gateway listens");
         serving.console = serving.address("the console listens");
         serving
@@ -97,6 +99,17 @@ impl Serving {
             let event: Value = serde_json::from_str(&line).unwrap();
             if event["message"] == message {
                 return event["address"].as_str().unwrap().to_owned();
+            }
+        }
+    }
+
+    /// The word that begins so, on standard output.
+    pub(super) fn printed(&mut self, beginning: &str) -> String {
+        let mut line = String::new();
+        loop {
+            assert_ne!(self.stdout.read_line(&mut line).unwrap(), 0, "{line}");
+            if let Some(word) = line.split_whitespace().find(|word| word.starts_with(beginning)) {
+                return word.to_owned();
             }
         }
     }
@@ -116,7 +129,7 @@ impl Serving {
     pub(super) fn wait(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let mut printed = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        self.stdout.read_to_string(&mut printed).unwrap();
         (status.code(), printed)
     }
 }
