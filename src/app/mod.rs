@@ -66,6 +66,9 @@ impl App {
             bound.push(address);
         }
         let own = names::own(&config.gateway.hostnames);
+        for name in own.iter().filter(|name| !state.authority.permitted().permits(name)) {
+            tracing::warn!(name, "the CA was made before this name was known, and may not speak for it");
+        }
         let endpoint = bound.first().map_or_else(String::new, |&address| names::url(address, &own));
         let router = console::router(console::State {
             workflow: state.workflow.clone(),

@@ -5,13 +5,16 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use crate::model::HostPattern;
+
 /// The names and addresses that the configuration gives, then the machine's own full name, as `hostname --fqdn` finds it.
 pub(super) fn own(configured: &[String]) -> Vec<String> {
     let node = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
     let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
     let mut names = configured.to_vec();
     let full = full_name(&node, &hosts);
-    if !full.is_empty() && !names.contains(&full) {
+    // A machine may be called anything; what is no host name is of no use to a client.
+    if full.parse::<HostPattern>().is_ok() && !names.contains(&full) {
         names.push(full);
     }
     names

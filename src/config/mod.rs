@@ -4,6 +4,7 @@
 mod raw;
 mod resolved;
 mod units;
+mod values;
 
 pub use raw::{Problem, Problems};
 pub use resolved::{Audit, Config, Console, DEFAULT_FILE, Gateway, Log, LogFormat, OnFailure, Upstream};

@@ -2,15 +2,14 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
 use super::{
     raw::{Problem, Problems, Raw, Value},
-    units,
+    units, values,
 };
 use crate::{gateway::Address, model::HostPattern};
 
@@ -154,29 +153,31 @@ impl Resolver {
     fn resolve(mut self) -> Result<Config, Problems> {
         let default = Config::default();
         let config = Config {
-            data_dir: self.text("data_dir", path).unwrap_or(default.data_dir),
+            data_dir: self.text("data_dir", values::path).unwrap_or(default.data_dir),
             gateway: Gateway {
-                listen: self.texts("gateway.listen", address, 1).unwrap_or(default.gateway.listen),
-                hostnames: self.texts("gateway.hostnames", name_or_address, 0).unwrap_or_default(),
-                passthrough: self.texts("gateway.passthrough", host_pattern, 0).unwrap_or_default(),
+                listen: self.texts("gateway.listen", values::address, 1).unwrap_or(default.gateway.listen),
+                hostnames: self.texts("gateway.hostnames", values::name_or_address, 0).unwrap_or_default(),
+                passthrough: self.texts("gateway.passthrough", values::host_pattern, 0).unwrap_or_default(),
                 require_sni: self.bool("gateway.require_sni").unwrap_or(default.gateway.require_sni),
                 max_buffered_body: self
                     .text("gateway.max_buffered_body", units::size)
                     .unwrap_or(default.gateway.max_buffered_body),
             },
-            console: Console { listen: self.text("console.listen", loopback).unwrap_or(default.console.listen) },
-            upstream: Upstream {
-                ca_file: self.text("upstream.ca_file", optional_path).flatten(),
-                overrides: self.pairs("upstream.override", override_of).unwrap_or_default(),
+            console: Console {
+                listen: self.text("console.listen", values::loopback).unwrap_or(default.console.listen),
             },
-            key_file: self.text("secrets.key_file", optional_path).flatten(),
+            upstream: Upstream {
+                ca_file: self.text("upstream.ca_file", values::optional_path).flatten(),
+                overrides: self.pairs("upstream.override", values::override_of).unwrap_or_default(),
+            },
+            key_file: self.text("secrets.key_file", values::optional_path).flatten(),
             log: Log {
-                level: self.text("log.level", level).unwrap_or(default.log.level),
-                format: self.text("log.format", log_format).unwrap_or(default.log.format),
+                level: self.text("log.level", values::level).unwrap_or(default.log.level),
+                format: self.text("log.format", values::log_format).unwrap_or(default.log.format),
             },
             audit: Audit {
-                retention: self.text("audit.retention", retention).unwrap_or(default.audit.retention),
-                on_failure: self.text("audit.on_failure", on_failure).unwrap_or(default.audit.on_failure),
+                retention: self.text("audit.retention", values::retention).unwrap_or(default.audit.retention),
+                on_failure: self.text("audit.on_failure", values::on_failure).unwrap_or(default.audit.on_failure),
             },
         };
         if self.0.problems.is_empty() { Ok(config) } else { Err(Problems(self.0.problems)) }
@@ -219,95 +220,6 @@ impl Resolver {
     fn problem(&mut self, origin: &str, key: &str, message: String) {
         self.0.problems.push(Problem { origin: origin.to_owned(), key: Some(key.to_owned()), message });
     }
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    SocketAddr::from_str(text)
-        .map_err(|_| format!("must be ADDRESS:PORT such as 0.0.0.0:3128 or [::]:3128, not \"{text}\""))
-}
-
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address = address(text)?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err(format!(
-        "must be a loopback address such as 127.0.0.1:3129, not {text}: the console has no TLS yet, \
-         and passwords must not cross a network in clear; put a TLS proxy in front of it"
-    ))
-}
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(PathBuf::from(text)) }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "one signature for all that parse a text")]
-fn optional_path(text: &str) -> Result<Option<PathBuf>, String> {
-    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
-}
-
-fn host_pattern(text: &str) -> Result<HostPattern, String> {
-    HostPattern::from_str(text).map_err(|error| format!("{error}, not \"{text}\""))
-}
-
-/// Host names are brought to lower case; addresses are permitted, too, because clients may use one.
-fn name_or_address(text: &str) -> Result<String, String> {
-    match IpAddr::from_str(text) {
-        Ok(address) => Ok(address.to_string()),
-        Err(_) => host_name(text),
-    }
-}
-
-fn host_name(text: &str) -> Result<String, String> {
-    match HostPattern::from_str(text) {
-        Ok(pattern) if !text.starts_with("*.") => Ok(pattern.to_string()),
-        _ => Err(format!("must be a host name such as gateway.example.com, not \"{text}\"")),
-    }
-}
-
-fn override_of(pattern: &str, address: &str) -> Result<(HostPattern, Address), String> {
-    let pattern = host_pattern(pattern)?;
-    if let Ok(socket) = SocketAddr::from_str(address) {
-        return Ok((pattern, Address::Socket(socket)));
-    }
-    let name_and_port = |(name, port): (&str, &str)| Some((host_name(name).ok()?, u16::from_str(port).ok()?));
-    match address.rsplit_once(':').and_then(name_and_port) {
-        Some((name, port)) => Ok((pattern, Address::Name(name, port))),
-        None => Err(format!("must be HOST:PORT such as 127.0.0.1:5001, not \"{address}\"")),
-    }
-}
-
-fn level(text: &str) -> Result<tracing::level_filters::LevelFilter, String> {
-    let known = ["error", "warn", "info", "debug", "trace"].contains(&text);
-    text.parse()
-        .ok()
-        .filter(|_| known)
-        .ok_or_else(|| format!("must be one of \"error\", \"warn\", \"info\", \"debug\", \"trace\", not \"{text}\""))
-}
-
-fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "json" => Ok(LogFormat::Json),
-        "text" => Ok(LogFormat::Text),
-        _ => Err(format!("must be \"text\" or \"json\", not \"{text}\"")),
-    }
-}
-
-fn on_failure(text: &str) -> Result<OnFailure, String> {
-    match text {
-        "allow" => Ok(OnFailure::Allow),
-        "deny" => Ok(OnFailure::Deny),
-        _ => Err(format!("must be \"deny\" or \"allow\", not \"{text}\"")),
-    }
-}
-
-/// Records live in one file a day, so less than a day can't be kept.
-fn retention(text: &str) -> Result<Duration, String> {
-    let span = units::duration(text)?;
-    if span < Duration::from_hours(24) {
-        return Err(format!("must be one day (1d) or more, not \"{text}\""));
-    }
-    Ok(span)
 }
 
 #[cfg(test)]

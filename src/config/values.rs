@@ -1,0 +1,102 @@
+//! One value each: from its text to what it means, or to the words that tell what it must be.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use tracing::level_filters::LevelFilter;
+
+use super::{LogFormat, OnFailure, units};
+use crate::{gateway::Address, model::HostPattern};
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    SocketAddr::from_str(text)
+        .map_err(|_| format!("must be ADDRESS:PORT such as 0.0.0.0:3128 or [::]:3128, not \"{text}\""))
+}
+
+pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address = address(text)?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!(
+        "must be a loopback address such as 127.0.0.1:3129, not {text}: the console has no TLS yet, \
+         and passwords must not cross a network in clear; put a TLS proxy in front of it"
+    ))
+}
+
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one signature for all that parse a text")]
+pub(super) fn optional_path(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+pub(super) fn host_pattern(text: &str) -> Result<HostPattern, String> {
+    HostPattern::from_str(text).map_err(|error| format!("{error}, not \"{text}\""))
+}
+
+/// Host names are brought to lower case; addresses are permitted, too, because clients may use one.
+pub(super) fn name_or_address(text: &str) -> Result<String, String> {
+    match IpAddr::from_str(text) {
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => host_name(text),
+    }
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    match HostPattern::from_str(text) {
+        Ok(pattern) if !text.starts_with("*.") => Ok(pattern.to_string()),
+        _ => Err(format!("must be a host name such as gateway.example.com, not \"{text}\"")),
+    }
+}
+
+pub(super) fn override_of(pattern: &str, address: &str) -> Result<(HostPattern, Address), String> {
+    let pattern = host_pattern(pattern)?;
+    if let Ok(socket) = SocketAddr::from_str(address) {
+        return Ok((pattern, Address::Socket(socket)));
+    }
+    let name_and_port = |(name, port): (&str, &str)| Some((host_name(name).ok()?, u16::from_str(port).ok()?));
+    match address.rsplit_once(':').and_then(name_and_port) {
+        Some((name, port)) => Ok((pattern, Address::Name(name, port))),
+        None => Err(format!("must be HOST:PORT such as 127.0.0.1:5001, not \"{address}\"")),
+    }
+}
+
+pub(super) fn level(text: &str) -> Result<LevelFilter, String> {
+    let known = ["error", "warn", "info", "debug", "trace"].contains(&text);
+    text.parse()
+        .ok()
+        .filter(|_| known)
+        .ok_or_else(|| format!("must be one of \"error\", \"warn\", \"info\", \"debug\", \"trace\", not \"{text}\""))
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err(format!("must be \"text\" or \"json\", not \"{text}\"")),
+    }
+}
+
+pub(super) fn on_failure(text: &str) -> Result<OnFailure, String> {
+    match text {
+        "allow" => Ok(OnFailure::Allow),
+        "deny" => Ok(OnFailure::Deny),
+        _ => Err(format!("must be \"deny\" or \"allow\", not \"{text}\"")),
+    }
+}
+
+/// Records live in one file a day, so less than a day can't be kept.
+pub(super) fn retention(text: &str) -> Result<Duration, String> {
+    let span = units::duration(text)?;
+    if span < Duration::from_hours(24) {
+        return Err(format!("must be one day (1d) or more, not \"{text}\""));
+    }
+    Ok(span)
+}
