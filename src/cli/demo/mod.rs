@@ -20,7 +20,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use self::{client::REGION, stand_in::StandIn};
 use super::terminal::{Palette, Style, print};
 use crate::{
-    app::{self, App, Running, StopSignal},
+    app::{self, App, Running, StartError, StopSignal},
     clock::Clock,
     config::{Config, Console, Gateway, Upstream},
     gateway::Address,
@@ -110,7 +110,14 @@ async fn set_stage(scratch: &Scratch) -> anyhow::Result<(Stage, Running)> {
         ..default
     };
     app::initialise(&config, &UserName::new("admin")?, &passwords.admin, &clock)?;
-    let running = App::start(config, clock).await?;
+    let running = match App::start(config.clone(), clock.clone()).await {
+        // Somebody was quicker.
+        Err(StartError::Bind { .. }) => {
+            let gateway = Gateway { listen: vec![any()], ..config.gateway };
+            App::start(Config { gateway, console: Console { listen: any() }, ..config }, clock).await?
+        }
+        outcome => outcome?,
+    };
     let stage = Stage {
         palette: Palette::for_stdout(),
         console: running.console,
@@ -154,7 +161,11 @@ fn invite(stage: &Stage) -> anyhow::Result<()> {
 /// The port that users know, if nothing else has it; else any.
 fn free_or_any(port: u16) -> SocketAddr {
     let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    if TcpListener::bind(usual).is_ok() { usual } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
+    if TcpListener::bind(usual).is_ok() { usual } else { any() }
+}
+
+fn any() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
 fn random() -> anyhow::Result<Secret> {
