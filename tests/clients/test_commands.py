@@ -28,7 +28,7 @@ def test_demo_once(tmp_path: Path):
     """The whole main job with nothing else needed; the status says whether every step did what it should."""
     done = csg("demo", "--once", HOME=str(tmp_path), TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    for word in ("approve", "revoke", "Client is not Active"):
+    for word in ("an approver, says yes", "takes the access back", "Client is not Active"):
         assert word in done.stdout, done.stdout
     assert list(tmp_path.iterdir()) == [], "what it made must be gone afterwards"
 

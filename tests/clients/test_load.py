@@ -25,11 +25,12 @@ from harness.wire import DYNAMODB, list_tables, raw_request, signed_headers, tun
 CONNECTIONS = 1000
 CALLS_EACH = 5
 MEBIBYTE = 1 << 20
-# What is held for idle and busy connections of the gateway, its audit and store included.
-MOST_FOR_THOUSAND = 256 * MEBIBYTE
-# 32 transfers of 8 MiB are 256 MiB: streamed, they must not be in memory.
+# How much the gateway may grow by, in all.
+MOST_FOR_THOUSAND = 128 * MEBIBYTE
+MOST_FOR_IDLE = 25 * 1024  # each
+# 32 transfers of 8 MiB are 256 MiB: streamed, they are never in memory as a whole.
 TRANSFERS = 32
-MOST_FOR_TRANSFERS = 128 * MEBIBYTE
+MOST_FOR_TRANSFERS = TRANSFERS * 3 * MEBIBYTE
 GLACIER = "glacier.us-east-1.amazonaws.com"
 
 
@@ -47,7 +48,9 @@ def loaded(make_gateway: Callable, nginx: Nginx) -> Gateway:
 
 @pytest.fixture
 def own_key(loaded: Gateway) -> Key:
-    return Team(loaded).grant("dynamodb", "glacier")
+    key = Team(loaded).grant("dynamodb", "glacier")
+    loaded.running().forget_peak()  # hashing the passwords took more than what is to be measured
+    return key
 
 
 def resident(gateway: Gateway, peak: bool = False) -> int:
@@ -111,11 +114,11 @@ def test_a_thousand_connections(loaded: Gateway, own_key: Key, say: Callable):
     idle, busy, took = asyncio.run(run())
     say(
         f"{CONNECTIONS} connections: {(idle - before) / CONNECTIONS / 1024:.1f} KiB each while idle, "
-        f"{busy / MEBIBYTE:.0f} MiB in all at the peak; {CONNECTIONS * CALLS_EACH} calls in {took:.1f} s"
+        f"{before / MEBIBYTE:.0f} MiB before, {idle / MEBIBYTE:.0f} MiB idle, {busy / MEBIBYTE:.0f} MiB at the peak; {CONNECTIONS * CALLS_EACH} calls in {took:.1f} s"
     )
-    assert busy < MOST_FOR_THOUSAND
-    assert (idle - before) / CONNECTIONS < 40 * 1024, "an idle connection costs too much"
-    wait_until(lambda: loaded.running().open_files() < 300, 20, "the connections to be given back")
+    assert busy - before < MOST_FOR_THOUSAND
+    assert (idle - before) / CONNECTIONS < MOST_FOR_IDLE
+    wait_until(lambda: loaded.running().open_files() < 300, 60, f"{loaded.running().open_files()} files to be closed")
 
 
 def test_downloads_in_parallel(loaded: Gateway, own_key: Key, say: Callable):
@@ -134,11 +137,13 @@ def test_downloads_in_parallel(loaded: Gateway, own_key: Key, say: Callable):
     async def run() -> None:
         await asyncio.gather(*(download() for _ in range(TRANSFERS)))
 
-    began = time.monotonic()
+    before, began = resident(loaded), time.monotonic()
     asyncio.run(run())
-    peak = resident(loaded, peak=True)
-    say(f"{TRANSFERS} downloads of 8 MiB in {time.monotonic() - began:.1f} s, peak {peak / MEBIBYTE:.0f} MiB")
-    assert peak < MOST_FOR_TRANSFERS
+    took, peak = time.monotonic() - began, resident(loaded, peak=True)
+    say(
+        f"{TRANSFERS} downloads of 8 MiB in {took:.1f} s: {before / MEBIBYTE:.0f} MiB before, {peak / MEBIBYTE:.0f} MiB at the peak"
+    )
+    assert peak - before < MOST_FOR_TRANSFERS
 
 
 def test_uploads_in_parallel(loaded: Gateway, own_key: Key, say: Callable):
@@ -156,12 +161,14 @@ def test_uploads_in_parallel(loaded: Gateway, own_key: Key, say: Callable):
         with tunnel(loaded.address, loaded.ca, GLACIER) as connection:
             return connection.request(raw_request(signed, target=target, body=body)).status
 
-    began = time.monotonic()
+    before, began = resident(loaded), time.monotonic()
     with ThreadPoolExecutor(TRANSFERS) as pool:
         assert list(pool.map(upload, range(TRANSFERS))) == [200] * TRANSFERS
-    peak = resident(loaded, peak=True)
-    say(f"{TRANSFERS} uploads of 8 MiB in {time.monotonic() - began:.1f} s, peak {peak / MEBIBYTE:.0f} MiB")
-    assert peak < MOST_FOR_TRANSFERS
+    took, peak = time.monotonic() - began, resident(loaded, peak=True)
+    say(
+        f"{TRANSFERS} uploads of 8 MiB in {took:.1f} s: {before / MEBIBYTE:.0f} MiB before, {peak / MEBIBYTE:.0f} MiB at the peak"
+    )
+    assert peak - before < MOST_FOR_TRANSFERS
 
 
 def test_uploads_that_the_cloud_checks(way: Way, cloud: StrictMoto, role: str, tmp_path: Path):
@@ -173,8 +180,10 @@ def test_uploads_that_the_cloud_checks(way: Way, cloud: StrictMoto, role: str, t
         package.writestr("data", content)
     way.boto3("glacier").create_vault(accountId="-", vaultName="heavy")
 
+    clients = [(way.boto3("glacier"), way.boto3("lambda")) for _ in range(4)]
+
     def work(number: int) -> None:
-        archives, functions = way.boto3("glacier"), way.boto3("lambda")
+        archives, functions = clients[number]
         archive = tmp_path / f"archive-{number}"
         archive.write_bytes(content)
         with archive.open("rb") as body:

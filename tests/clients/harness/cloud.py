@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import socket
 import ssl
 import sys
@@ -127,11 +128,10 @@ class Exchange:
 
     def peer_is_gone(self, limit: float) -> bool:
         """Waits for the other side to close the connection."""
-        self.connection.settimeout(limit)
-        try:
-            return self.reader.read(1) == b""
-        except TimeoutError:
+        if not select.select([self.connection], [], [], limit)[0]:
             return False
+        try:
+            return self.connection.recv(1) == b""
         except OSError:
             return True
 

@@ -85,5 +85,9 @@ class Process:
                 return int(line.split()[1])
         raise AssertionError(f"no {field} of process {self.child.pid}")
 
+    def forget_peak(self) -> None:
+        """Lets the peak of resident memory (`VmHWM`) begin anew: proc(5), clear_refs."""
+        Path(f"/proc/{self.child.pid}/clear_refs").write_text("5")
+
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.child.pid}/fd").iterdir()))
