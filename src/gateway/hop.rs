@@ -2,8 +2,9 @@
 
 use http::{HeaderMap, HeaderName, header};
 
-/// Always for one hop, whether `Connection` names them or not. `Expect` was answered here.
-const ALWAYS: [HeaderName; 10] = [
+/// Always for one hop, whether `Connection` names them or not. `Expect` was answered here; `Trailer` is not among them
+/// (RFC 9110, section 6.6.2): without it, trailers get lost on the way.
+const ALWAYS: [HeaderName; 9] = [
     header::CONNECTION,
     header::EXPECT,
     HeaderName::from_static("keep-alive"),
@@ -11,7 +12,6 @@ const ALWAYS: [HeaderName; 10] = [
     header::PROXY_AUTHORIZATION,
     HeaderName::from_static("proxy-connection"),
     header::TE,
-    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];

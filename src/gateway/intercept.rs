@@ -138,8 +138,6 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_LINES)
         .pipeline_flush(true)
-        // The date of an answer is the cloud's.
-        .auto_date_header(false)
         .serve_connection(TokioIo::new(tls), service);
     let mut http = std::pin::pin!(http);
     let ended = tokio::select! {

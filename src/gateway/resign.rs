@@ -1,6 +1,6 @@
 //! Puts the real identity in the place of the client's: the same request, signed with the real key.
 
-use http::{Request, request::Parts};
+use http::{Request, Version, header, request::Parts};
 
 use super::{
     Deps,
@@ -15,7 +15,7 @@ use super::{
     verify::VerifiedBody,
 };
 use crate::{
-    cloud::Refusal,
+    cloud::{Refusal, aws},
     sigv4::{self, PathStyle, Scope, Signing},
 };
 
@@ -36,7 +36,11 @@ pub(super) fn resign(
 ) -> Result<Signed, Rejection> {
     let Permitted { signature, scope, live, body, .. } = permitted;
     let claim = signature.claim();
-    hop::strip(&mut parts.headers, |name| claim.protects(name));
+    hop::strip(&mut parts.headers, |name| claim.protects(name) || aws::is_read_to_name(name));
+    // A request's trailers end here, as nobody signed them.
+    parts.headers.remove(header::TRAILER);
+    // Our own: that of the client is for its hop (RFC 9110, section 2.5).
+    parts.version = Version::HTTP_11;
     let identity = live.identity.as_ref().ok_or_else(|| unavailable("its credential has no secret"))?;
     let now = deps.clock.now();
     let today = Scope::at(now, scope.region(), scope.signing_name());

@@ -11,4 +11,4 @@ mod route;
 
 pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};
 pub use host::{Claim, Host, ScopeMismatch};
-pub use name::{Dialect, Named};
+pub use name::{Dialect, Named, is_read_to_name};

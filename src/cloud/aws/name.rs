@@ -117,6 +117,12 @@ impl<'c> Host<'c> {
     }
 }
 
+/// Does what a request is called depend on its header `name` (lower-case)? Then the cloud must get it as it was read,
+/// signed or not: a proxy that lets `Connection` take it away sends on another call than the one it named.
+pub fn is_read_to_name(name: &str) -> bool {
+    matches!(name, "content-encoding" | "content-type" | "smithy-protocol" | "x-amz-target")
+}
+
 /// Of the protocols that the services speak, the one that the request looks most like.
 fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &Parts) -> Dialect<'c> {
     let looks = looks_like(parts);
