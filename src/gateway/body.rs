@@ -42,6 +42,19 @@ pub(super) enum BodyError {
     Silence,
 }
 
+impl BodyError {
+    /// The word for it in the record of the call.
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::AccessEnded => "AccessEnded",
+            Self::Client(_) => "RequestBrokeOff",
+            Self::Cloud(_) => "AnswerBrokeOff",
+            Self::HashMismatch => "HashMismatch",
+            Self::Silence => "Silence",
+        }
+    }
+}
+
 /// A body on its way to the cloud.
 pub(super) enum RequestBody {
     /// Known in full; given out in one piece.
@@ -212,27 +225,37 @@ pub(super) struct Answer {
 
 impl Answer {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let next = ready!(self.poll_next(cx));
+        match &next {
+            Some(Ok(frame)) => match frame.data_ref() {
+                Some(data) => self.ledger.sent(data.len()),
+                // Nothing follows the trailers, and nobody asks for more.
+                None => self.ledger.complete(),
+            },
+            Some(Err(error)) => self.ledger.cut(error.code()),
+            None => self.ledger.complete(),
+        }
+        Poll::Ready(next)
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.leash.is_off() {
             return Poll::Ready(Some(Err(BodyError::AccessEnded)));
         }
-        let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) else {
-            if self.leash.poll_off(cx).is_ready() {
-                return Poll::Ready(Some(Err(BodyError::AccessEnded)));
-            }
-            ready!(self.silence.poll_lasted(cx));
-            return Poll::Ready(Some(Err(BodyError::Silence)));
-        };
-        self.silence.broken();
-        if let Some(Ok(frame)) = &next {
-            self.ledger.sent(frame.data_ref().map_or(0, Bytes::len));
+        if let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) {
+            self.silence.broken();
+            return Poll::Ready(next.map(|frame| frame.map_err(BodyError::Cloud)));
         }
-        Poll::Ready(next.map(|frame| frame.map_err(BodyError::Cloud)))
+        if self.leash.poll_off(cx).is_ready() {
+            return Poll::Ready(Some(Err(BodyError::AccessEnded)));
+        }
+        self.silence.poll_lasted(cx).map(|()| Some(Err(BodyError::Silence)))
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        // The server drops a body as soon as it has its last piece, mostly without asking for the end behind it.
+        // The server drops a body of known length as soon as it has its last piece, without asking for the end behind it.
         if self.inner.is_end_stream() {
             self.ledger.complete();
         }

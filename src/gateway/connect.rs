@@ -20,6 +20,9 @@ use crate::model::Outcome;
 
 const HTTPS: u16 = 443;
 
+/// The longest host name (RFC 1035, section 2.3.4), a colon, and the longest port.
+const MAX_HOST: usize = 253 + 1 + 5;
+
 /// For a request's head, and for the next request on a connection that is kept.
 const HEAD: Duration = Duration::from_secs(30);
 
@@ -85,6 +88,8 @@ struct Refusal {
 impl Refusal {
     fn enter(&self, deps: &Deps, client: IpAddr, uri: &http::Uri) {
         let host = uri.authority().map_or("", http::uri::Authority::as_str);
+        // Anybody may ask, and records are kept for months: no more than a host name can have, and a port.
+        let host = host.get(..MAX_HOST).unwrap_or(host);
         tracing::info!(%client, host, code = self.code, "CONNECT refused");
         let mut ledger = Ledger::open(deps, client, host);
         ledger.rejected(Outcome::Refused, self.code, self.status);

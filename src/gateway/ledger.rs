@@ -23,7 +23,8 @@ pub(super) struct Ledger {
     record: Option<CallRecord>,
     /// None where there is no place for the record.
     slot: Option<Slot>,
-    passed: Option<Arc<AtomicU64>>,
+    /// Bytes of request body taken from the client.
+    passed: Arc<AtomicU64>,
     started: Instant,
 }
 
@@ -52,7 +53,7 @@ impl Ledger {
                 cloud_request_id: None,
             }),
             slot: deps.sink.reserve().ok(),
-            passed: None,
+            passed: Arc::default(),
             started: Instant::now(),
         }
     }
@@ -93,13 +94,13 @@ impl Ledger {
     }
 
     /// Bytes of request body taken from the client.
-    pub(super) fn took(&mut self, bytes: usize) {
-        self.note(|record| record.bytes_in = bytes as u64);
+    pub(super) fn took(&self, bytes: usize) {
+        self.passed.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// A counter for the bytes of a request body that is still on its way.
-    pub(super) fn counter(&mut self) -> Arc<AtomicU64> {
-        Arc::clone(self.passed.get_or_insert_default())
+    /// Where bytes of request body are counted that are still on their way.
+    pub(super) fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.passed)
     }
 
     /// Bytes of response body given to the client.
@@ -120,6 +121,12 @@ impl Ledger {
         self.close(Outcome::Allowed);
     }
 
+    /// The gateway or the cloud ended the answer before its end.
+    pub(super) fn cut(&mut self, code: &str) {
+        self.note(|record| record.error = Some(code.to_owned()));
+        self.close(Outcome::Cut);
+    }
+
     /// The gateway answered by itself: it said no, or could not ask the cloud.
     pub(super) fn rejected(&mut self, outcome: Outcome, code: &str, status: StatusCode) {
         self.note(|record| {
@@ -138,9 +145,7 @@ impl Ledger {
     fn close(&mut self, outcome: Outcome) {
         let (Some(mut record), Some(slot)) = (self.record.take(), self.slot.take()) else { return };
         record.outcome = outcome;
-        if let Some(passed) = &self.passed {
-            record.bytes_in += passed.load(Ordering::Relaxed);
-        }
+        record.bytes_in = self.passed.load(Ordering::Relaxed);
         record.duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         slot.record(record);
     }

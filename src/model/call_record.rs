@@ -32,7 +32,8 @@ pub struct CallRecord {
     pub region: Option<String>,
     /// How it went.
     pub outcome: Outcome,
-    /// For what was not allowed or failed: the error code the client was given.
+    /// For what was not allowed or failed: the error code the client was given. For an answer that was cut: why, unless
+    /// the client did it.
     pub error: Option<String>,
     /// The HTTP status the client was given; 0 if it went away before one.
     pub status: u16,
