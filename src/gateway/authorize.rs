@@ -39,7 +39,8 @@ pub(super) fn authorize<'t>(
     let named = scope.name(parts, held);
     ledger.calls(&named.call.service, named.call.operation.map(|operation| operation.name));
     // The body may have taken its time: what counts is whether access stands now.
-    let live = deps.grants.load().grants.get(&live.grant.access_key_id).cloned().unwrap_or(live);
+    let newest = deps.grants.load().grants.get(&live.grant.access_key_id).cloned();
+    let live = newest.ok_or_else(|| Stage::Authorize.rejects(Refusal::NotActive))?;
     match policy::evaluate(&live.grant, &named.call, deps.clock.now()) {
         Ok(permit) => Ok(Permitted { signature, scope, live, body, dialect: named.dialect, _permit: permit }),
         Err(denial) => Err(Stage::Authorize.rejects(refusal(&denial))),

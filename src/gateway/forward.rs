@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Version};
 
 use super::{
     Deps,
@@ -32,8 +32,10 @@ pub(super) async fn forward(
 ) -> Result<Response<ResponseBody>, (Rejection, Ledger)> {
     let Signed { request, mut leash } = signed;
     let answer = tokio::select! {
-        answer = deps.upstream.call(request) => answer.map_err(|error| unanswered(target, &error)),
+        // The leash first: once access has ended, not a byte more.
+        biased;
         () = leash.off() => Err(Stage::Forward.rejects(Refusal::NotActive)),
+        answer = deps.upstream.call(request) => answer.map_err(|error| unanswered(target, &error)),
         () = silence(&deps.clock, ledger.counter()) => Err(silent(target)),
     };
     match answer {
@@ -53,6 +55,7 @@ fn hand_on(answer: CloudResponse, leash: Leash, mut ledger: Ledger) -> Response<
     let (mut head, body) = answer.into_parts();
     ledger.answered(head.status, cloud_request_id(&head.headers));
     hop::strip(&mut head.headers, |_| false);
+    head.version = Version::HTTP_11;
     Response::from_parts(head, ResponseBody::cloud(body, leash, ledger))
 }
 
