@@ -17,7 +17,7 @@ use ring::digest;
 
 use super::{
     hold::Held,
-    leash::{Leash, Silence},
+    leash::{Silence, Tie},
     ledger::Ledger,
 };
 
@@ -184,8 +184,8 @@ impl ResponseBody {
     }
 
     /// The cloud's answer, as it arrives; what came of the call is entered in `ledger` at its end.
-    pub(super) fn cloud(body: Incoming, leash: Leash, ledger: Ledger) -> Self {
-        Self::Cloud(Box::new(Answer { inner: body, leash, silence: Silence::new(ANSWER_SILENCE), ledger }))
+    pub(super) fn cloud(body: Incoming, tie: Tie, ledger: Ledger) -> Self {
+        Self::Cloud(Box::new(Answer { inner: body, tie, silence: Silence::new(ANSWER_SILENCE), ledger }))
     }
 }
 
@@ -215,10 +215,10 @@ impl Body for ResponseBody {
     }
 }
 
-/// The cloud's answer, on the leash of the grant it was given under.
+/// The cloud's answer, tied to the access it was given under.
 pub(super) struct Answer {
     inner: Incoming,
-    leash: Leash,
+    tie: Tie,
     silence: Silence,
     ledger: Ledger,
 }
@@ -239,15 +239,12 @@ impl Answer {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.leash.is_off() {
+        if self.tie.is_off() {
             return Poll::Ready(Some(Err(BodyError::AccessEnded)));
         }
         if let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) {
             self.silence.broken();
             return Poll::Ready(next.map(|frame| frame.map_err(BodyError::Cloud)));
-        }
-        if self.leash.poll_off(cx).is_ready() {
-            return Poll::Ready(Some(Err(BodyError::AccessEnded)));
         }
         self.silence.poll_lasted(cx).map(|()| Some(Err(BodyError::Silence)))
     }
@@ -258,6 +255,8 @@ impl Drop for Answer {
         // The server drops a body of known length as soon as it has its last piece, without asking for the end behind it.
         if self.inner.is_end_stream() {
             self.ledger.complete();
+        } else if self.tie.is_off() {
+            self.ledger.cut(BodyError::AccessEnded.code());
         }
     }
 }

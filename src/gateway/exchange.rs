@@ -34,7 +34,7 @@ pub(super) async fn exchange(
     let permitted = match admit(&deps, target, &parts, &mut upload, &mut ledger).await {
         Ok(permitted) => permitted,
         Err(rejection) => {
-            upload.drain(&connection.accepted.tasks);
+            upload.drain(&connection.accepted);
             return respond(&rejection, target.host.dialect(&parts), ledger);
         }
     };
@@ -43,7 +43,7 @@ pub(super) async fn exchange(
         Ok(signed) => signed,
         Err(rejection) => return respond(&rejection, dialect, ledger),
     };
-    match forward(&deps, target, signed, ledger).await {
+    match forward(&deps, &connection, signed, ledger).await {
         Ok(answer) => answer,
         Err((rejection, ledger)) => respond(&rejection, dialect, ledger),
     }

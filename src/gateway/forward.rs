@@ -11,8 +11,8 @@ use super::{
     Deps,
     body::{ANSWER_SILENCE, BodyError, ResponseBody},
     hop,
-    intercept::Target,
-    leash::Leash,
+    intercept::{Intercepted, Target},
+    leash::Tie,
     ledger::Ledger,
     rejection::{Rejection, Stage},
     resign::Signed,
@@ -26,11 +26,12 @@ const CLOUD_REQUEST_IDS: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x
 /// Calls the cloud host. The ledger goes along with the answer; without one, it comes back.
 pub(super) async fn forward(
     deps: &Deps,
-    target: &Target,
+    connection: &Intercepted,
     signed: Signed,
-    mut ledger: Ledger,
+    ledger: Ledger,
 ) -> Result<Response<ResponseBody>, (Rejection, Ledger)> {
     let Signed { request, mut leash } = signed;
+    let target = &connection.target;
     let answer = tokio::select! {
         // The leash first: once access has ended, not a byte more.
         biased;
@@ -46,17 +47,17 @@ pub(super) async fn forward(
                 ledger,
             ))
         }
-        Ok(answer) => Ok(hand_on(answer, leash, ledger)),
+        Ok(answer) => Ok(hand_on(answer, connection.post.tie(leash), ledger)),
         Err(rejection) => Err((rejection, ledger)),
     }
 }
 
-fn hand_on(answer: CloudResponse, leash: Leash, mut ledger: Ledger) -> Response<ResponseBody> {
+fn hand_on(answer: CloudResponse, tie: Tie, mut ledger: Ledger) -> Response<ResponseBody> {
     let (mut head, body) = answer.into_parts();
     ledger.answered(head.status, cloud_request_id(&head.headers));
     hop::strip(&mut head.headers, |_| false);
     head.version = Version::HTTP_11;
-    Response::from_parts(head, ResponseBody::cloud(body, leash, ledger))
+    Response::from_parts(head, ResponseBody::cloud(body, tie, ledger))
 }
 
 fn cloud_request_id(headers: &HeaderMap) -> Option<&str> {

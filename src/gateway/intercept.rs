@@ -1,6 +1,6 @@
 //! Ends TLS in the cloud host's stead, for exactly the host the tunnel was asked for, and takes calls from inside.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use http::{
     Uri,
@@ -16,7 +16,7 @@ use rustls::{
 use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
 
-use super::{Deps, accept::Accepted, exchange};
+use super::{Deps, accept::Accepted, exchange, leash::Post};
 use crate::cloud::aws::{Catalogue, Host};
 
 /// For the whole handshake.
@@ -57,6 +57,7 @@ impl Target {
 pub(super) struct Intercepted {
     pub(super) target: Target,
     pub(super) accepted: Accepted,
+    pub(super) post: Post,
 }
 
 type Tunnel = TokioIo<Upgraded>;
@@ -69,7 +70,7 @@ pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, acc
         result = handshake => result,
     };
     match result {
-        Ok(Ok(Some(tls))) => serve(deps, tls, Intercepted { target, accepted }).await,
+        Ok(Ok(Some(tls))) => serve(deps, tls, Intercepted { target, accepted, post: Post::default() }).await,
         Ok(Ok(None)) => {}
         // Clients that don't trust the CA yet end here; their alert says so.
         Ok(Err(error)) => {
@@ -127,7 +128,7 @@ async fn refuse(hello: StartHandshake<Tunnel>) -> io::Result<()> {
 }
 
 async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted) {
-    let (stop, connection) = (connection.accepted.stop.clone(), Arc::new(connection));
+    let connection = Arc::new(connection);
     let service = service_fn(|request| {
         let (deps, connection) = (Arc::clone(&deps), Arc::clone(&connection));
         async move { Ok::<_, Infallible>(exchange::exchange(deps, connection, request).await) }
@@ -137,17 +138,18 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted)
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_LINES)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(tls), service);
-    let mut http = std::pin::pin!(http);
-    let ended = tokio::select! {
-        ended = http.as_mut() => ended,
-        () = stop.cancelled() => {
+    let (mut http, mut stop) = (pin!(http), pin!(connection.accepted.stop.cancelled()));
+    let ended = poll_fn(|cx| {
+        if stop.as_mut().poll(cx).is_ready() {
             http.as_mut().graceful_shutdown();
-            http.await
         }
-    };
-    if let Err(error) = ended {
+        match http.as_mut().poll(cx) {
+            Poll::Pending => connection.post.poll_off(cx).map(|()| Ok(())),
+            ended => ended,
+        }
+    });
+    if let Err(error) = ended.await {
         tracing::debug!(%error, host = %connection.target.name, "a client's connection ended early");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,12 +28,12 @@ impl Leash {
     }
 
     /// Has access ended? Asks without waiting, so without registering anywhere.
-    pub(super) fn is_off(&self) -> bool {
+    fn is_off(&self) -> bool {
         self.ended.is_cancelled() || self.expires.is_some_and(|at| at <= Instant::now())
     }
 
     /// Ready once access has ended.
-    pub(super) fn poll_off(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_off(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_off() {
             return Poll::Ready(());
         }
@@ -47,6 +48,44 @@ impl Leash {
     /// Waits until access has ended.
     pub(super) async fn off(&mut self) {
         std::future::poll_fn(|cx| self.poll_off(cx)).await;
+    }
+}
+
+/// Where a connection has the leash of the answer that is on its way. The answer's body can't watch it alone: nobody
+/// asks for the next piece of a body while the client reads nothing.
+#[derive(Clone, Default)]
+pub(super) struct Post(Arc<Mutex<Option<Leash>>>);
+
+/// An answer's tie to the post of its connection.
+pub(super) struct Tie(Post);
+
+impl Post {
+    /// Ties an answer up until the tie is dropped.
+    pub(super) fn tie(&self, leash: Leash) -> Tie {
+        *self.lock() = Some(leash);
+        Tie(self.clone())
+    }
+
+    /// Ready once the access has ended under which the answer on its way was given; never without one.
+    pub(super) fn poll_off(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.lock().as_mut().map_or(Poll::Pending, |leash| leash.poll_off(cx))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Leash>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tie {
+    /// Has access ended?
+    pub(super) fn is_off(&self) -> bool {
+        self.0.lock().as_ref().is_some_and(Leash::is_off)
+    }
+}
+
+impl Drop for Tie {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
     }
 }
 
