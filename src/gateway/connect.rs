@@ -1,11 +1,12 @@
 //! The way in of HTTP proxies: `CONNECT host:443` (RFC 9110, section 9.3.6), and a few pages beside it.
 
-use std::{convert::Infallible, future::ready, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, uri::Authority};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
 
 use super::{
     Deps,
@@ -14,7 +15,6 @@ use super::{
     intercept::{self, Target},
     ledger::Ledger,
     portal,
-    upstream::{Address, first_to_connect},
 };
 use crate::model::Outcome;
 
@@ -29,7 +29,7 @@ const HEAD: Duration = Duration::from_secs(30);
 /// Speaks HTTP/1.1 with a client until it asks for a tunnel.
 pub(super) async fn serve(deps: Arc<Deps>, tcp: TcpStream, accepted: Accepted) {
     let stop = accepted.stop.clone();
-    let service = service_fn(|request| ready(Ok::<_, Infallible>(answer(&deps, &accepted, request))));
+    let service = service_fn(|request| async { Ok::<_, Infallible>(answer(&deps, &accepted, request).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -48,24 +48,39 @@ pub(super) async fn serve(deps: Arc<Deps>, tcp: TcpStream, accepted: Accepted) {
     }
 }
 
-fn answer(deps: &Arc<Deps>, accepted: &Accepted, request: Request<Incoming>) -> Response<ResponseBody> {
+async fn answer(deps: &Arc<Deps>, accepted: &Accepted, request: Request<Incoming>) -> Response<ResponseBody> {
     if request.method() != Method::CONNECT {
         return portal::answer(deps, accepted, &request);
     }
-    let route = match route(deps, request.uri()) {
-        Ok(route) => route,
+    match route(deps, request.uri()) {
+        Ok(Route::Intercept(target)) => {
+            let (deps, accepted) = (Arc::clone(deps), accepted.clone());
+            upgrade(&accepted.tasks.clone(), request, |io| intercept::intercept(deps, io, target, accepted))
+        }
+        Ok(Route::Tunnel(host)) => match deps.upstream.tcp(&host).await {
+            Ok(server) => upgrade(&accepted.tasks, request, {
+                let accepted = accepted.clone();
+                |io| tunnel(io, server, host, accepted)
+            }),
+            Err(error) => portal::plain(StatusCode::BAD_GATEWAY, format!("{host} could not be reached: {error}\n")),
+        },
         Err(refusal) => {
             refusal.enter(deps, accepted.client, request.uri());
-            return portal::plain(refusal.status, refusal.words);
+            portal::plain(refusal.status, refusal.words)
         }
-    };
-    let (deps, accepted) = (Arc::clone(deps), accepted.clone());
-    accepted.tasks.clone().spawn(async move {
+    }
+}
+
+/// Says yes, and does `then` with what comes after.
+fn upgrade<F: Future<Output = ()> + Send>(
+    tasks: &TaskTracker,
+    request: Request<Incoming>,
+    then: impl FnOnce(Upgraded) -> F + Send + 'static,
+) -> Response<ResponseBody> {
+    tasks.spawn(async move {
         // An error here is the client's going away before the tunnel stood.
-        let Ok(io) = hyper::upgrade::on(request).await else { return };
-        match route {
-            Route::Intercept(target) => intercept::intercept(deps, io, target, accepted).await,
-            Route::Tunnel(host) => tunnel(&deps, io, host, accepted).await,
+        if let Ok(io) = hyper::upgrade::on(request).await {
+            then(io).await;
         }
     });
     Response::new(ResponseBody::own(""))
@@ -87,7 +102,7 @@ struct Refusal {
 
 impl Refusal {
     fn enter(&self, deps: &Deps, client: IpAddr, uri: &http::Uri) {
-        let host = uri.authority().map_or("", http::uri::Authority::as_str);
+        let host = uri.authority().map_or("", Authority::as_str);
         // Anybody may ask, and records are kept for months: no more than a host name can have, and a port.
         let host = host.get(..MAX_HOST).unwrap_or(host);
         tracing::info!(%client, host, code = self.code, "CONNECT refused");
@@ -97,7 +112,9 @@ impl Refusal {
 }
 
 fn route(deps: &Deps, uri: &http::Uri) -> Result<Route, Refusal> {
-    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(|| Refusal {
+    let authority_only = uri.scheme().is_none() && uri.path_and_query().is_none();
+    let plain = |authority: &&Authority| authority_only && !authority.as_str().contains('@');
+    let authority = uri.authority().filter(plain).ok_or_else(|| Refusal {
         status: StatusCode::BAD_REQUEST,
         code: "MalformedConnect",
         words: "CONNECT needs a host and a port, such as dynamodb.us-east-1.amazonaws.com:443.\n".to_owned(),
@@ -127,21 +144,14 @@ fn route(deps: &Deps, uri: &http::Uri) -> Result<Route, Refusal> {
     })
 }
 
-/// Carries bytes both ways until either side is done or access to the appliance ends.
-async fn tunnel(deps: &Deps, io: Upgraded, host: String, accepted: Accepted) {
+/// Carries bytes both ways until either side is done or the appliance stops.
+async fn tunnel(io: Upgraded, mut server: TcpStream, host: String, accepted: Accepted) {
     let mut client = TokioIo::new(io);
-    let outcome = match first_to_connect(&deps.resolver, &Address::Name(host.clone(), HTTPS)).await {
-        Ok(mut server) => {
-            tokio::select! {
-                copied = tokio::io::copy_bidirectional(&mut client, &mut server) => {
-                    copied.map(|_| ()).map_err(|error| error.to_string())
-                }
-                () = accepted.stop.cancelled() => Ok(()),
-            }
-        }
-        Err(error) => Err(error.to_string()),
+    let ended = tokio::select! {
+        ended = tokio::io::copy_bidirectional(&mut client, &mut server) => ended,
+        () = accepted.stop.cancelled() => return,
     };
-    if let Err(error) = outcome {
+    if let Err(error) = ended {
         tracing::info!(%error, host, client = %accepted.client, "a tunnel ended early");
     }
 }

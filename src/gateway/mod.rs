@@ -34,11 +34,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    hold::Budget,
-    ledger::CallIds,
-    upstream::{Resolver, Upstream},
-};
+use self::{hold::Budget, ledger::CallIds, upstream::Upstream};
 use crate::{
     audit::Sink,
     ca::LeafCache,
@@ -134,7 +130,6 @@ struct Deps {
     on_audit_failure: OnAuditFailure,
     passthrough: Vec<HostPattern>,
     require_sni: bool,
-    resolver: Resolver,
     sink: Sink,
     upstream: Upstream,
 }
@@ -144,7 +139,6 @@ impl Gateway {
     pub fn new(config: GatewayConfig, parts: Parts) -> Result<Self, GatewayError> {
         let mut start = [0; 8];
         SystemRandom::new().fill(&mut start).map_err(|_| GatewayError::Random)?;
-        let resolver = Resolver::system().map_err(|error| UpstreamError::Resolver(error.to_string()))?;
         Ok(Self(Arc::new(Deps {
             budget: Budget::new(config.max_buffered_body, config.max_buffered_body.saturating_mul(HELD_TOGETHER)),
             bundles: parts.bundles,
@@ -158,9 +152,8 @@ impl Gateway {
             on_audit_failure: config.on_audit_failure,
             passthrough: config.passthrough,
             require_sni: config.require_sni,
-            upstream: Upstream::new(config.upstream, resolver.clone())?,
-            resolver,
             sink: parts.sink,
+            upstream: Upstream::new(config.upstream)?,
         })))
     }
 

@@ -7,9 +7,9 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
 
 use super::{
+    accept::Accepted,
     body::RequestBody,
     hold::{Budget, Held, HoldError},
     ledger::Ledger,
@@ -54,12 +54,13 @@ impl Upload {
 
     /// After a refusal: reads on for a while, so that a client that sends first and reads later reads the refusal
     /// instead of meeting a closed connection (RFC 9112, section 9.6).
-    pub(super) fn drain(self, tasks: &TaskTracker) {
+    pub(super) fn drain(self, accepted: &Accepted) {
         let Self { mut body, awaits_word } = self;
         if awaits_word || body.is_end_stream() {
             return;
         }
-        tasks.spawn(timeout(DRAIN_TIME, async move {
+        let stop = accepted.stop.clone();
+        let drain = timeout(DRAIN_TIME, async move {
             let mut drained = 0;
             while let Some(Ok(frame)) = body.frame().await {
                 drained += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -67,6 +68,7 @@ impl Upload {
                     break;
                 }
             }
-        }));
+        });
+        accepted.tasks.spawn(async move { stop.run_until_cancelled(drain).await });
     }
 }

@@ -32,7 +32,7 @@ const HTTPS: u16 = 443;
 
 /// No connection to a cloud host could be had. The words are for the client's error message and for the log.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum DialError {
+pub(in crate::gateway) enum DialError {
     #[error("its name can't be resolved: {0}")]
     Dns(String),
     #[error("it can't be connected to: {0}")]
@@ -56,6 +56,11 @@ impl Connector {
     pub(super) fn new(tls: ClientConfig, resolver: Resolver, overrides: Vec<(HostPattern, Address)>) -> Self {
         Self(Arc::new(Dialler { tls: TlsConnector::from(Arc::new(tls)), resolver, overrides }))
     }
+
+    /// A TCP connection to `host`, or to where the settings say instead.
+    pub(super) async fn tcp(&self, host: &str) -> Result<TcpStream, DialError> {
+        self.0.tcp(host).await
+    }
 }
 
 impl tower::Service<Uri> for Connector {
@@ -76,41 +81,38 @@ impl tower::Service<Uri> for Connector {
 impl Dialler {
     async fn dial(&self, host: &str) -> Result<CloudConnection, DialError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| DialError::Tls(error.to_string()))?;
-        let tcp = first_to_connect(&self.resolver, &self.addresses(host)).await?;
+        let tcp = self.tcp(host).await?;
         let handshake = timeout(HANDSHAKE, self.tls.connect(name, tcp)).await.map_err(|_| DialError::TimedOut)?;
         let tls = handshake.map_err(|error| DialError::Tls(io_cause(&error)))?;
         Ok(CloudConnection(TokioIo::new(tls)))
     }
 
-    fn addresses(&self, host: &str) -> Address {
-        HostPattern::most_specific(&self.overrides, host)
-            .cloned()
-            .unwrap_or_else(|| Address::Name(host.to_owned(), HTTPS))
-    }
-}
-
-/// A TCP connection to `address`, whichever of its addresses takes it first, tried one after the other.
-pub(crate) async fn first_to_connect(resolver: &Resolver, address: &Address) -> Result<TcpStream, DialError> {
-    let sockets = match address {
-        Address::Socket(socket) => vec![*socket],
-        Address::Name(host, port) => {
-            let addresses = resolver.addresses(host).await.map_err(|error| DialError::Dns(error.to_string()))?;
-            addresses.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect()
-        }
-    };
-    let mut last = DialError::Dns("it has no address".to_owned());
-    for socket in sockets {
-        match timeout(CONNECT, TcpStream::connect(socket)).await {
-            Ok(Ok(tcp)) => {
-                // Without it, a small request would wait for the acknowledgement of the one before.
-                tcp.set_nodelay(true).map_err(|error| DialError::Tcp(error.to_string()))?;
-                return Ok(tcp);
+    /// Tries the host's addresses one after the other.
+    async fn tcp(&self, host: &str) -> Result<TcpStream, DialError> {
+        let mut last = DialError::Dns("it has no address".to_owned());
+        for socket in self.addresses(host).await? {
+            match timeout(CONNECT, TcpStream::connect(socket)).await {
+                Ok(Ok(tcp)) => {
+                    // Without it, a small request would wait for the acknowledgement of the one before.
+                    tcp.set_nodelay(true).map_err(|error| DialError::Tcp(error.to_string()))?;
+                    return Ok(tcp);
+                }
+                Ok(Err(error)) => last = DialError::Tcp(format!("{socket}: {error}")),
+                Err(_) => last = DialError::TimedOut,
             }
-            Ok(Err(error)) => last = DialError::Tcp(format!("{socket}: {error}")),
-            Err(_) => last = DialError::TimedOut,
         }
+        Err(last)
     }
-    Err(last)
+
+    async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, DialError> {
+        let (host, port) = match HostPattern::most_specific(&self.overrides, host) {
+            Some(Address::Socket(socket)) => return Ok(vec![*socket]),
+            Some(Address::Name(name, port)) => (name.as_str(), *port),
+            None => (host, HTTPS),
+        };
+        let found = self.resolver.addresses(host).await.map_err(|error| DialError::Dns(error.to_string()))?;
+        Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+    }
 }
 
 /// A TLS connection to a cloud host, in the form that the pool takes.

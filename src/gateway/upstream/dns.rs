@@ -11,11 +11,11 @@ use hickory_resolver::{
 
 /// Looks names up as `/etc/resolv.conf` and `/etc/hosts` say, and caches as DNS says. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Resolver(TokioResolver);
+pub(super) struct Resolver(TokioResolver);
 
 impl Resolver {
     /// With the system's settings; without usable ones, only `/etc/hosts` is known, and the log says so.
-    pub(crate) fn system() -> Result<Self, NetError> {
+    pub(super) fn system() -> Result<Self, NetError> {
         let (config, options) = read_system_conf().unwrap_or_else(|error| {
             tracing::warn!(%error, "no usable DNS settings in /etc/resolv.conf: only names in /etc/hosts will be found");
             (ResolverConfig::from_parts(None, Vec::new(), Vec::new()), ResolverOpts::default())

@@ -12,15 +12,13 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
+use tokio::net::TcpStream;
 
-use self::connector::Connector;
+use self::{connector::Connector, dns::Resolver};
 use super::body::RequestBody;
 use crate::model::host_pattern::HostPattern;
 
-pub(super) use self::{
-    connector::{DialError, first_to_connect},
-    dns::Resolver,
-};
+pub(super) use self::connector::DialError;
 
 /// Shorter than the clouds' own idle time-outs, so that a call is seldom sent on a connection that is just closing.
 const IDLE: Duration = Duration::from_secs(15);
@@ -43,6 +41,7 @@ pub struct UpstreamConfig {
     /// Roots that cloud hosts are trusted by, beside the public ones.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// Where to dial instead; Host, SNI and the certificate's name stay the cloud's. The most specific pattern wins.
+    /// Tunnels heed it too.
     pub overrides: Vec<(HostPattern, Address)>,
 }
 
@@ -60,26 +59,34 @@ pub enum UpstreamError {
     Tls(rustls::Error),
 }
 
-/// Calls cloud hosts. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Upstream(Client<Connector, RequestBody>);
+/// Calls cloud hosts.
+pub(super) struct Upstream {
+    client: Client<Connector, RequestBody>,
+    connector: Connector,
+}
 
 impl Upstream {
     /// Public roots and `config`'s, HTTP/1.1.
-    pub(super) fn new(config: UpstreamConfig, resolver: Resolver) -> Result<Self, UpstreamError> {
+    pub(super) fn new(config: UpstreamConfig) -> Result<Self, UpstreamError> {
+        let resolver = Resolver::system().map_err(|error| UpstreamError::Resolver(error.to_string()))?;
         let connector = Connector::new(tls(config.extra_roots)?, resolver, config.overrides);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .pool_timer(TokioTimer::new())
             .set_host(false)
-            .build(connector);
-        Ok(Self(client))
+            .build(connector.clone());
+        Ok(Self { client, connector })
     }
 
     /// Sends `request`, whose URI has the host to call; sent again by itself only if no byte of it had been sent.
     pub(super) fn call(&self, request: Request<RequestBody>) -> ResponseFuture {
-        self.0.request(request)
+        self.client.request(request)
+    }
+
+    /// A TCP connection to `host`, which need not be a cloud's, for a tunnel.
+    pub(super) async fn tcp(&self, host: &str) -> Result<TcpStream, DialError> {
+        self.connector.tcp(host).await
     }
 }
 
