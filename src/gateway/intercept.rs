@@ -146,7 +146,7 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted)
         }
         match http.as_mut().poll(cx) {
             Poll::Pending => connection.post.poll_off(cx).map(|()| Ok(())),
-            ended => ended,
+            ended @ Poll::Ready(_) => ended,
         }
     });
     if let Err(error) = ended.await {

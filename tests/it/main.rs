@@ -12,3 +12,5 @@ mod architecture;
 mod ca;
 mod cli;
 mod docs;
+mod gateway;
+mod harness;

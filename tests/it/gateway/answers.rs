@@ -1,0 +1,127 @@
+//! The cloud's answers come back as they are.
+
+use super::LIST_TABLES;
+use crate::harness::{Answer, DYNAMODB, Head, Site};
+
+/// What the client gets when the cloud answers so.
+async fn passed_through(answer: &str) -> Answer {
+    let site = Site::start().await;
+    let mut client = site.tunnel(DYNAMODB).await;
+    client.send(site.key.sign(LIST_TABLES).bytes()).await;
+    site.cloud.call().await.answer(answer).await;
+    client.answer().await
+}
+
+fn headers(head: &Head) -> Vec<(&str, &str)> {
+    head.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+#[tokio::test]
+async fn status_headers_and_body_are_untouched() {
+    let answer = passed_through(
+        "HTTP/1.1 429 Slow Down Please\nx-amzn-RequestId: R1\nServer: Server\nX-Unknown: ü\nSet-Cookie: a=1\n\
+         Set-Cookie: b=2\nContent-Encoding: gzip\nDate: Mon, 23 Nov 2026 20:05:48 GMT\nContent-Length: 7\n\nno gzip",
+    );
+    let answer = answer.await;
+    assert_eq!(answer.head.first, "HTTP/1.1 429 Slow Down Please");
+    assert_eq!(
+        headers(&answer.head),
+        [
+            ("x-amzn-requestid", "R1"),
+            ("server", "Server"),
+            ("x-unknown", "ü"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+            ("content-encoding", "gzip"),
+            ("date", "Mon, 23 Nov 2026 20:05:48 GMT"),
+            ("content-length", "7"),
+        ]
+    );
+    assert_eq!(answer.text(), "no gzip");
+}
+
+#[tokio::test]
+async fn a_chunked_answer_stays_one_with_its_trailers() {
+    let site = Site::start().await;
+    let mut client = site.tunnel(DYNAMODB).await;
+    client.send(site.key.sign(&LIST_TABLES.replacen("\n\n", "\n+ TE: trailers\n\n", 1)).bytes()).await;
+    site.cloud
+        .call()
+        .await
+        .answer("HTTP/1.1 200 OK\nTrailer: X-Sum\nTransfer-Encoding: chunked\n\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 5\r\n\r\n")
+        .await;
+    let answer = client.answer().await;
+    assert_eq!(answer.head.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(answer.head.header("content-length"), None);
+    assert_eq!(answer.text(), "abcde");
+    assert_eq!(answer.body.trailers, [("x-sum".to_owned(), "5".to_owned())]);
+    assert!(answer.body.complete);
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_with_its_connection_comes_whole() {
+    let site = Site::start().await;
+    let mut client = site.tunnel(DYNAMODB).await;
+    client.send(site.key.sign(LIST_TABLES).bytes()).await;
+    let mut call = site.cloud.call().await;
+    call.send("HTTP/1.0 200 OK\n\nall of it").await;
+    call.close().await;
+    let answer = client.answer().await;
+    assert_eq!((answer.head.first.as_str(), answer.text()), ("HTTP/1.1 200 OK", "all of it"));
+    assert!(answer.body.complete);
+    // And the client's own connection goes on.
+    client.send(site.key.sign(LIST_TABLES).bytes()).await;
+    site.cloud.call().await.ok().await;
+    assert_eq!(client.answer().await.status(), 200);
+}
+
+#[tokio::test]
+async fn answers_without_a_body_have_none() {
+    for (answer, status) in [
+        ("HTTP/1.1 204 No Content\nX-Amzn-RequestId: R\n\n", 204),
+        ("HTTP/1.1 304 Not Modified\nETag: \"1\"\n\n", 304),
+        ("HTTP/1.1 200 OK\nContent-Length: 0\n\n", 200),
+    ] {
+        let answer = passed_through(answer).await;
+        assert_eq!((answer.status(), answer.text()), (status, ""));
+        assert_eq!(answer.head.header("transfer-encoding"), None);
+        let length = answer.head.header("content-length");
+        assert_eq!(length, (status == 200).then_some("0"), "{:?}", answer.head);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_head_keeps_the_length_that_it_does_not_send() {
+    let site = Site::start().await;
+    let host = "lambda.us-east-1.amazonaws.com";
+    let mut client = site.tunnel(host).await;
+    // No operation of the catalogue uses HEAD, so a refusal answers the first: it has no body either.
+    let head = site.key.sign("HEAD /2015-03-31/functions/ HTTP/1.1\nHost: lambda.us-east-1.amazonaws.com");
+    client.send(head.bytes()).await;
+    let refusal = client.head().await;
+    assert_eq!(refusal.status(), 403);
+    assert_ne!(refusal.header("content-length"), Some("0"));
+    client
+        .send(site.key.sign("GET /2015-03-31/functions/ HTTP/1.1\nHost: lambda.us-east-1.amazonaws.com").bytes())
+        .await;
+    site.cloud.call().await.ok().await;
+    assert_eq!(client.answer().await.text(), "{}", "what follows is the next answer");
+}
+
+#[tokio::test]
+async fn interim_answers_of_the_cloud_are_not_taken_for_the_answer() {
+    let site = Site::start().await;
+    let mut client = site.tunnel(DYNAMODB).await;
+    client.send(site.key.sign(LIST_TABLES).bytes()).await;
+    let mut call = site.cloud.call().await;
+    call.send("HTTP/1.1 103 Early Hints\nLink: </a>\n\n").await;
+    call.ok().await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.text()), (200, "{}"));
+}
+
+#[tokio::test]
+async fn a_cloud_that_wants_another_protocol_is_not_followed() {
+    let answer = passed_through("HTTP/1.1 101 Switching Protocols\nConnection: upgrade\nUpgrade: websocket\n\n").await;
+    assert_eq!(answer.status(), 502);
+}

@@ -1,0 +1,24 @@
+//! The data plane from outside: what a client sends and gets, what the cloud gets and sends, and what is recorded.
+
+mod access_end;
+mod answers;
+mod audit;
+mod connections;
+mod happy;
+mod refusals;
+mod stop;
+mod upstream;
+mod ways_in;
+
+/// A call with a body that is not held, because its hash is declared and the path says what is called.
+const UPLOAD: &str = "PUT /2015-03-31/functions/f/code HTTP/1.1
+    Host: lambda.us-east-1.amazonaws.com
+    X-Amz-Content-Sha256: {sha256}";
+
+/// The smallest call there is.
+const LIST_TABLES: &str = "POST / HTTP/1.1
+    Host: dynamodb.us-east-1.amazonaws.com
+    X-Amz-Target: DynamoDB_20120810.ListTables
+    Content-Type: application/x-amz-json-1.0
+
+    {}";
