@@ -126,20 +126,43 @@ def test_survives_a_restart(own: Team):
             assert connection.request(list_tables(key)).status == status
 
 
-def test_sigterm_lets_a_call_finish(own: Team):
-    """In-flight calls finish; a stream without end is cut at the limit, at most 30 seconds later."""
-    key = own.grant("dynamodb", "lambda")
-    with open_stream(own.gateway, key) as stream:
-        process = own.gateway.running()
+def takes_no_more(gateway: Gateway) -> bool:
+    try:
+        Connection(gateway.address).close()
+    except OSError:
+        return True
+    return False
+
+
+def test_sigterm_lets_a_call_finish(scripted: Callable, make_gateway: Callable):
+    began, finish = threading.Event(), threading.Event()
+
+    def script(exchange: Exchange) -> None:
+        exchange.read_body()
+        began.set()
+        finish.wait(20)
+        exchange.answer()
+
+    team = Team(make_gateway({"*.amazonaws.com": scripted(script).address}))
+    process = team.gateway.running()
+    with tunnel(team.gateway.address, team.gateway.ca, DYNAMODB) as connection:
+        connection.send(list_tables(team.grant("dynamodb")))
+        assert began.wait(10)
         process.child.terminate()
+        wait_until(lambda: takes_no_more(team.gateway), 10, "the port to close")
+        finish.set()
+        assert connection.response().status == 200
+        assert process.child.wait(10) == 0
 
-        def takes_no_more() -> bool:
-            try:
-                Connection(own.gateway.address).close()
-            except OSError:
-                return True
-            return False
 
-        wait_until(takes_no_more, 10, "the port to close")
+def test_sigterm_waits_thirty_seconds_at_most(own: Team):
+    """A stream without end is cut then, and the status is still that of an orderly stop."""
+    key = own.grant("lambda")
+    process = own.gateway.running()
+    with open_stream(own.gateway, key) as stream:
+        began = time.monotonic()
+        process.child.terminate()
+        wait_until(lambda: takes_no_more(own.gateway), 10, "the port to close")
         assert stream.reader.readline() == b"4\r\n", "what is in flight goes on"
-        assert process.stop(limit=40) == 0
+        assert process.child.wait(40) == 0
+        assert 20 < time.monotonic() - began < 35

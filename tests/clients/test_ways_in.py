@@ -1,5 +1,6 @@
 """What the gateway's port answers to, byte by byte: CONNECT, its own pages, and what must be refused."""
 
+import contextlib
 import http.client
 import io
 import socket
@@ -17,7 +18,7 @@ from harness.clients import Way, refusal
 from harness.cloud import Exchange, Key, ScriptedCloud, StrictMoto
 from harness.gateway import Gateway, Team
 from harness.process import free_port, wait_until
-from harness.wire import DYNAMODB, Connection, list_tables, raw_request, signed_headers, tunnel
+from harness.wire import DYNAMODB, Connection, list_tables, raw_request, read_head, signed_headers, tunnel
 
 P12_PASSWORD = b"changeit"
 
@@ -242,6 +243,109 @@ def test_the_clouds_answer_passes_untouched(scripted: Callable, make_gateway: Ca
         names = [name.lower() for name, _ in answer.getheaders()]
         assert sorted(names) == ["content-length", "set-cookie", "set-cookie", "x-amzn-requestid", "x-odd"]
         assert answer.read() == b"\x00\xff!"
+
+
+# Bodies stream, connections are kept
+
+
+def test_an_upload_with_a_declared_hash_streams(scripted: Callable, make_gateway: Callable):
+    """Its first half is with the cloud before the client has sent the second."""
+    half = 1 << 20
+    arrived = threading.Event()
+
+    def script(exchange: Exchange) -> None:
+        assert len(exchange.reader.read(half)) == half
+        arrived.set()
+        exchange.reader.read(half)
+        exchange.answer()
+
+    team = Team(make_gateway({"*.amazonaws.com": scripted(script).address}))
+    body, host, target = b"x" * 2 * half, "glacier.us-east-1.amazonaws.com", "/-/vaults/papers/archives"
+    headers = {"X-Amz-Content-SHA256": calculate_sha256(io.BytesIO(body), as_hex=True)}
+    signed = signed_headers(team.grant("glacier"), "glacier", host, target=target, headers=headers, body=body)
+    sent = raw_request(signed, target=target, body=body)
+    with tunnel(team.gateway.address, team.gateway.ca, host) as connection:
+        connection.send(sent[: -half + 100_000])
+        assert arrived.wait(10), "held back until it is complete"
+        connection.send(sent[-half + 100_000 :])
+        assert connection.response().status == 200
+
+
+def test_an_answer_streams(scripted: Callable, make_gateway: Callable):
+    """Each piece reaches the client before the cloud sends the next."""
+    read = threading.Semaphore(0)
+    pieces = [b"one", b"two", b"three"]
+
+    def script(exchange: Exchange) -> None:
+        exchange.read_body()
+        exchange.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        for piece in pieces:
+            exchange.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+            assert read.acquire(timeout=10)
+        exchange.send(b"0\r\n\r\n")
+
+    team = Team(make_gateway({"*.amazonaws.com": scripted(script).address}))
+    with tunnel(team.gateway.address, team.gateway.ca, DYNAMODB) as connection:
+        connection.send(list_tables(team.grant("dynamodb")))
+        assert read_head(connection.reader).startswith(b"HTTP/1.1 200")
+        for piece in pieces:
+            assert connection.reader.readline() == b"%x\r\n" % len(piece)
+            assert connection.reader.readline() == piece + b"\r\n"
+            read.release()
+        assert connection.reader.readline() == b"0\r\n"
+
+
+def test_connections_to_the_cloud_are_kept(scripted: Callable, make_gateway: Callable):
+    """Twenty calls of five clients, one after the other, over one connection to the cloud."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.read_body()
+        exchange.answer()
+
+    cloud = scripted(script)
+    team = Team(make_gateway({"*.amazonaws.com": cloud.address}))
+    key = team.grant("dynamodb")
+    for _ in range(5):
+        with tunnel(team.gateway.address, team.gateway.ca, DYNAMODB) as connection:
+            for _ in range(4):
+                assert connection.request(list_tables(key)).status == 200
+    assert len(cloud.exchanges) == 20
+    assert len({id(exchange.connection) for exchange in cloud.exchanges}) == 1
+
+
+def test_a_cloud_that_closes_kept_connections(scripted: Callable, make_gateway: Callable):
+    """Without a word, after each answer, as a cloud may: no call fails for it."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.read_body()
+        exchange.answer()
+        exchange.connection.shutdown(socket.SHUT_RDWR)
+
+    team = Team(make_gateway({"*.amazonaws.com": scripted(script).address}))
+    key = team.grant("dynamodb")
+    with tunnel(team.gateway.address, team.gateway.ca, DYNAMODB) as connection:
+        for _ in range(20):
+            assert connection.request(list_tables(key)).status == 200
+
+
+def test_an_answer_cut_short_by_the_cloud_is_cut_short_for_the_client(scripted: Callable, make_gateway: Callable):
+    """Half an answer must never look like a whole one."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.read_body()
+        exchange.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+        exchange.connection.shutdown(socket.SHUT_RDWR)
+
+    team = Team(make_gateway({"*.amazonaws.com": scripted(script).address}))
+    key = team.grant("dynamodb")
+    with tunnel(team.gateway.address, team.gateway.ca, DYNAMODB) as connection:
+        connection.send(list_tables(key))
+        head = read_head(connection.reader)
+        assert b"content-length: 100" in head.lower()
+        with contextlib.suppress(OSError):
+            assert len(connection.reader.read()) < 100
+    records = wait_until(lambda: team.admin.calls(f"request={key.request}"), 10, "its record")
+    assert [record["outcome"] for record in records] == ["cut"]
 
 
 # Clients that go away, and noise
