@@ -1,20 +1,17 @@
 """What is refused, and what the client reads then: status, error code and message, in each protocol's own form."""
 
 import re
-import ssl
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 import pytest
-from botocore.exceptions import ProxyConnectionError
-from cryptography import x509
 
 from harness.calls import LISTS, ONE_PER_PROTOCOL, call, lister, refused, worded
 from harness.clients import Way, refusal
 from harness.cloud import Key, StrictMoto
 from harness.gateway import NINE_SERVICES, Gateway, Team
 from harness.process import wait_until
-from harness.wire import DYNAMODB, Connection, list_tables, raw_request, signed_headers, tunnel
+from harness.wire import DYNAMODB, list_tables, raw_request, signed_headers, tunnel
 
 NO_ACCESS = "Client is unknown or has no access to service"
 NOT_ACTIVE = "Client is not Active"
@@ -299,83 +296,6 @@ def test_a_scope_that_disagrees_with_the_host(region: str, service: str, way: Wa
         got = connection.request(raw_request(signed, body=b"{}"))
     assert (got.status, got.headers["x-amzn-errortype"]) == (403, "InvalidSignatureException")
     assert b"Credential should be scoped to" in got.body
-
-
-# Hosts
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        "example.com",
-        "amazonaws.com",
-        "dynamodb.us-east-1.amazonaws.com.evil.example",
-        "evildynamodb.us-east-1.amazonaws.com",
-        "ec2-198-51-100-7.compute-1.amazonaws.com",
-        "internal-lb-1.us-east-1.elb.amazonaws.com",
-        "169.254.169.254",
-        "127.0.0.1",
-        "[::1]",
-        "localhost",
-    ],
-)
-def test_a_host_that_is_not_in_the_catalogue(host: str, gateway: Gateway):
-    with Connection(gateway.address) as connection:
-        got = connection.connect(f"{host}:443")
-    assert got.status == 403
-    assert host.encode() in got.body
-    assert got.headers["content-type"].startswith("text/plain")
-
-
-def test_the_sdk_says_so_too(way: Way):
-    client = way.boto3("dynamodb", endpoint_url="https://dynamodb.example.com", retries={"total_max_attempts": 1})
-    with pytest.raises(ProxyConnectionError):
-        client.list_tables()
-
-
-def test_sni_other_than_the_tunnels_host(gateway: Gateway):
-    with Connection(gateway.address) as connection:
-        assert connection.connect(f"{DYNAMODB}:443").status == 200
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            connection.start_tls(gateway.ca, "sns.us-east-1.amazonaws.com")
-
-
-def test_host_header_other_than_the_tunnels_host(way: Way, gateway: Gateway, cloud: StrictMoto):
-    """Rightly signed, for another host than the tunnel was asked for."""
-    seen = len(cloud.verdicts())
-    with tunnel(gateway.address, way.ca, DYNAMODB) as connection:
-        got = connection.request(list_tables(way.key, host="dynamodb.us-west-2.amazonaws.com", region="us-west-2"))
-    assert got.status in (400, 403)
-    assert DYNAMODB.encode() in got.body
-    assert got.headers["x-amzn-requestid"]
-    assert len(cloud.verdicts()) == seen
-
-
-def test_no_sni(gateway: Gateway):
-    """Chapter and verse of the contract: what the client sees, what the certificate says, the line in the log."""
-    with Connection(gateway.address) as connection:
-        assert connection.connect(f"{DYNAMODB}:443").status == 200
-        with pytest.raises(ssl.SSLCertVerificationError, match="CERTIFICATE_VERIFY_FAILED"):
-            connection.start_tls(gateway.ca, None)
-    line = (
-        f"<< Cannot establish TLS with {DYNAMODB}:443 (sni: None): "
-        "TlsException('Cannot validate certificate hostname without SNI',)"
-    )
-    wait_until(lambda: line in gateway.running().text(), 5, "the line in the log")
-
-
-def test_the_certificate_shown_without_sni_says_what_is_missing(gateway: Gateway):
-    with Connection(gateway.address) as connection:
-        assert connection.connect(f"{DYNAMODB}:443").status == 200
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        secured = context.wrap_socket(connection.socket)
-        shown = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
-        assert shown.issuer == shown.subject
-        assert "SNI" in shown.subject.rfc4514_string()
-        secured.sendall(list_tables(Key("AKIAUNKNOWNUNKNOWN00", "x")))
-        assert secured.recv(100) == b"", "whoever accepts that certificate is not served all the same"
 
 
 # Size
