@@ -19,6 +19,7 @@ use super::{
     hold::Held,
     leash::{Silence, Tie},
     ledger::Ledger,
+    upload::Upload,
 };
 
 /// For the next byte of an upload.
@@ -64,10 +65,10 @@ pub(super) enum RequestBody {
 }
 
 impl RequestBody {
-    /// `body` as it arrives; its end is given out only if the whole has `sha256`. `passed` counts its bytes.
-    pub(super) fn checked(body: Incoming, sha256: [u8; 32], passed: Arc<AtomicU64>) -> Self {
+    /// `upload` as it arrives; its end is given out only if the whole has `sha256`. `passed` counts its bytes.
+    pub(super) fn checked(upload: Upload, sha256: [u8; 32], passed: Arc<AtomicU64>) -> Self {
         Self::Checked(Box::new(Checked {
-            inner: body,
+            inner: upload,
             expected: sha256,
             hash: Some(digest::Context::new(&digest::SHA256)),
             ahead: None,
@@ -108,7 +109,7 @@ impl Body for RequestBody {
 /// A body whose last piece is kept back until the whole is known to be what was signed, so that the cloud never holds
 /// a complete body that was tampered with.
 pub(super) struct Checked {
-    inner: Incoming,
+    inner: Upload,
     expected: [u8; 32],
     /// None once the end was seen and found right.
     hash: Option<digest::Context>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, request::Parts};
+use http::{HeaderValue, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
 
 use super::{
@@ -30,12 +30,15 @@ pub(super) async fn exchange(
     let target = &connection.target;
     let mut ledger = Ledger::open(&deps, connection.accepted.client, &target.name);
     let (parts, body) = request.into_parts();
-    let mut upload = Upload::new(body, &parts.headers);
+    let mut upload = Upload::new(body, &parts.headers, Arc::clone(&connection));
     let permitted = match admit(&deps, target, &parts, &mut upload, &mut ledger).await {
         Ok(permitted) => permitted,
         Err(rejection) => {
-            upload.drain(&connection.accepted);
-            return respond(&rejection, target.host.dialect(&parts), ledger);
+            let mut answer = respond(&rejection, target.host.dialect(&parts), ledger);
+            if upload.awaits_word() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            return answer;
         }
     };
     let dialect = permitted.dialect;

@@ -28,7 +28,7 @@ pub(super) async fn forward(
     deps: &Deps,
     connection: &Intercepted,
     signed: Signed,
-    ledger: Ledger,
+    mut ledger: Ledger,
 ) -> Result<Response<ResponseBody>, (Rejection, Ledger)> {
     let Signed { request, mut leash } = signed;
     let target = &connection.target;
@@ -36,7 +36,7 @@ pub(super) async fn forward(
         // The leash first: once access has ended, not a byte more.
         biased;
         () = leash.off() => Err(Stage::Forward.rejects(Refusal::NotActive)),
-        answer = deps.upstream.call(request) => answer.map_err(|error| unanswered(target, &error)),
+        answer = deps.upstream.call(request) => answer.map_err(|error| unanswered(target, &error, &mut ledger)),
         () = silence(&deps.clock, ledger.counter()) => Err(silent(target)),
     };
     match answer {
@@ -82,16 +82,19 @@ fn silent(target: &Target) -> Rejection {
     Stage::Forward.rejects(Refusal::UpstreamTimeout { host: target.name.to_string(), reason })
 }
 
-fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static)) -> Rejection {
+fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static), ledger: &mut Ledger) -> Rejection {
     let chain = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let unavailable = |reason| Refusal::UpstreamUnavailable { host: target.name.to_string(), reason };
     let refusal = match (causes(error).find_map(|cause| cause.downcast_ref::<BodyError>()), dial_error(error)) {
         (Some(BodyError::HashMismatch), _) => Refusal::PayloadHashMismatch,
-        (Some(body), _) => Refusal::Malformed { what: body.to_string() },
-        (None, Some(dial)) => Refusal::UpstreamUnavailable { host: target.name.to_string(), reason: dial.to_string() },
-        (None, None) => {
-            let reason = "the connection broke before it answered".to_owned();
-            Refusal::UpstreamUnavailable { host: target.name.to_string(), reason }
+        (Some(body), _) => {
+            if let BodyError::Client(cause) = body {
+                ledger.broke_off(cause);
+            }
+            Refusal::Malformed { what: body.to_string() }
         }
+        (None, Some(dial)) => unavailable(dial.to_string()),
+        (None, None) => unavailable("the connection broke before it answered".to_owned()),
     };
     Stage::Forward.fails(refusal, chain)
 }

@@ -7,12 +7,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use ring::digest::{Context, SHA256};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
+
+use super::upload::Upload;
 
 /// For the next byte of a body that is waited for: nothing is sent on meanwhile, so patience costs memory.
 const STALL: Duration = Duration::from_secs(30);
@@ -58,33 +59,27 @@ impl Budget {
         Self { limit, all: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))) }
     }
 
-    /// The largest body that is held, in bytes.
-    pub(super) const fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    /// Reads `body` to its end.
-    pub(super) async fn hold(&self, body: &mut Incoming) -> Result<Held, HoldError> {
-        let declared = body.size_hint().exact();
+    /// Reads `upload` to its end.
+    pub(super) async fn hold(&self, upload: &mut Upload) -> Result<Held, HoldError> {
+        let declared = upload.size_hint().exact();
         if declared.is_some_and(|length| length > self.limit) {
             return Err(HoldError::TooLarge { limit: self.limit });
         }
         let mut place = self.place_for(declared.unwrap_or(0)).await?;
-        let (mut hash, mut parts) = (Context::new(&SHA256), Parts::default());
-        while let Some(frame) = timeout(STALL, body.frame()).await.map_err(|_| HoldError::Stalled)? {
+        let (mut hash, mut pieces) = (Context::new(&SHA256), Pieces::default());
+        while let Some(frame) = timeout(STALL, upload.frame()).await.map_err(|_| HoldError::Stalled)? {
             // Trailers say nothing here: without a streaming signature nobody vouches for them.
             let Ok(data) = frame.map_err(HoldError::Broken)?.into_data() else { continue };
-            if parts.length().saturating_add(data.len()) as u64 > self.limit {
+            let length = pieces.length().saturating_add(data.len());
+            if length as u64 > self.limit {
                 return Err(HoldError::TooLarge { limit: self.limit });
             }
-            if declared.is_none() {
-                place.merge(self.try_place_for(data.len())?);
-            }
+            self.enlarge(&mut place, length)?;
             hash.update(&data);
-            parts.push(data);
+            pieces.push(data, declared);
         }
         let sha256 = hash.finish().as_ref().try_into().unwrap_or_default();
-        Ok(Held { bytes: parts.join(), sha256, _place: place })
+        Ok(Held { bytes: pieces.join(), sha256, _place: place })
     }
 
     /// Waits its turn: who asks knows how much it needs, so nobody waits while holding a part.
@@ -94,40 +89,46 @@ impl Budget {
         waiting.await.map_err(|_| HoldError::NoMemory)?.map_err(|_| HoldError::NoMemory)
     }
 
-    /// Does not wait: a body of unknown length already holds a part, and two such would wait for each other.
-    fn try_place_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, HoldError> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).map_err(|_| HoldError::NoMemory)?;
-        Arc::clone(&self.all).try_acquire_many_owned(units).map_err(|_| HoldError::NoMemory)
+    /// Makes `place` one for so many bytes. Does not wait: a body of unknown length already holds a part, and two such
+    /// would wait for each other.
+    fn enlarge(&self, place: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), HoldError> {
+        let missing = bytes.div_ceil(UNIT).saturating_sub(place.num_permits());
+        if missing > 0 {
+            let units = u32::try_from(missing).map_err(|_| HoldError::NoMemory)?;
+            place.merge(Arc::clone(&self.all).try_acquire_many_owned(units).map_err(|_| HoldError::NoMemory)?);
+        }
+        Ok(())
     }
 }
 
 /// Pieces as they come; a body of one piece, as most are, is not copied.
 #[derive(Default)]
-struct Parts {
+struct Pieces {
     first: Bytes,
-    rest: BytesMut,
+    /// All of them, once there are two.
+    all: BytesMut,
 }
 
-impl Parts {
+impl Pieces {
     fn length(&self) -> usize {
-        self.first.len() + self.rest.len()
+        self.first.len() + self.all.len()
     }
 
-    fn push(&mut self, data: Bytes) {
-        if self.first.is_empty() {
+    /// `whole` is the length of the whole body, if that is known.
+    fn push(&mut self, data: Bytes, whole: Option<u64>) {
+        if self.length() == 0 {
             self.first = data;
-        } else {
-            self.rest.extend_from_slice(&data);
+            return;
         }
+        if self.all.is_empty() {
+            self.all
+                .reserve(whole.and_then(|whole| usize::try_from(whole).ok()).unwrap_or(self.first.len() + data.len()));
+            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.all.extend_from_slice(&data);
     }
 
     fn join(self) -> Bytes {
-        if self.rest.is_empty() {
-            return self.first;
-        }
-        let mut whole = BytesMut::with_capacity(self.length());
-        whole.extend_from_slice(&self.first);
-        whole.extend_from_slice(&self.rest);
-        whole.freeze()
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
     }
 }

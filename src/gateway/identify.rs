@@ -29,6 +29,10 @@ pub(super) fn identify<'t>(
         let what = format!("The request must name {} in its one Host header, as the tunnel does", target.name);
         return Err(Stage::Identify.rejects(Refusal::Malformed { what }));
     }
+    if !codings_are_known(&parts.headers) {
+        let what = "Of the transfer codings, only chunked is understood here".to_owned();
+        return Err(Stage::Identify.rejects(Refusal::Malformed { what }));
+    }
     let signature = sigv4::parse(parts).map_err(|error| Stage::Identify.rejects(unreadable(&error)))?;
     ledger.claims(AccessKeyId::new(&signature.access_key_id).ok(), signature.scope.region());
     let scope = target
@@ -50,6 +54,12 @@ fn host(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::HOST).iter();
     let first = all.next()?.to_str().ok()?;
     all.next().is_none().then_some(first)
+}
+
+/// The header ends here, so what it says must have been undone here. A coding below `chunked` would stay in the body.
+fn codings_are_known(headers: &HeaderMap) -> bool {
+    headers.get_all(header::TRANSFER_ENCODING).iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && headers.get_all(header::TRANSFER_ENCODING).iter().count() <= 1
 }
 
 fn names(host: &str, target: &Target) -> bool {

@@ -8,28 +8,28 @@ use std::{
 };
 
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{clock::Clock, model::LiveGrant};
 
 /// Ends when the grant does: revoked, replaced, its owner disabled, or its time run out.
 pub(super) struct Leash {
-    ended: CancellationToken,
+    live: Arc<LiveGrant>,
     expires: Option<Instant>,
     end: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     expiry: Option<Pin<Box<Sleep>>>,
 }
 
 impl Leash {
-    pub(super) fn new(live: &LiveGrant, clock: &Clock) -> Self {
+    pub(super) fn new(live: Arc<LiveGrant>, clock: &Clock) -> Self {
         // A time further off than the clock of this process can count is as good as none.
         let expires = live.grant.expires_at.and_then(|at| Instant::now().checked_add(at.since(clock.now())));
-        Self { ended: live.ended.clone(), expires, end: None, expiry: None }
+        Self { live, expires, end: None, expiry: None }
     }
 
     /// Has access ended? Asks without waiting, so without registering anywhere.
     fn is_off(&self) -> bool {
-        self.ended.is_cancelled() || self.expires.is_some_and(|at| at <= Instant::now())
+        self.live.ended.is_cancelled() || self.expires.is_some_and(|at| at <= Instant::now())
     }
 
     /// Ready once access has ended.
@@ -37,7 +37,7 @@ impl Leash {
         if self.is_off() {
             return Poll::Ready(());
         }
-        let end = self.end.get_or_insert_with(|| Box::pin(self.ended.clone().cancelled_owned()));
+        let end = self.end.get_or_insert_with(|| Box::pin(self.live.ended.clone().cancelled_owned()));
         if end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }

@@ -1,6 +1,7 @@
 //! What is known of one call so far. Whatever becomes of it, it leaves exactly one record: also when it is dropped.
 
 use std::{
+    io::{self, ErrorKind},
     net::IpAddr,
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
 
 use http::StatusCode;
 
-use super::Deps;
+use super::{Deps, upstream::causes};
 use crate::{
     audit::Slot,
     model::{AccessKeyId, CallRecord, Grant, Outcome, ServiceId},
@@ -119,6 +120,18 @@ impl Ledger {
     /// The whole answer was given to the client.
     pub(super) fn complete(&mut self) {
         self.close(Outcome::Allowed);
+    }
+
+    /// The request's body ended in `error`. If that is because the client went away, nothing else became of the call:
+    /// what is still said to it, it will not read.
+    pub(super) fn broke_off(&mut self, error: &hyper::Error) {
+        let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+        // What is malformed is an I/O error too, but not one of these.
+        let left =
+            [ErrorKind::BrokenPipe, ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof];
+        if kind.is_none_or(|kind| left.contains(&kind)) {
+            self.close(Outcome::Cut);
+        }
     }
 
     /// The gateway or the cloud ended the answer before its end.

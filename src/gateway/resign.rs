@@ -57,9 +57,9 @@ pub(super) fn resign(
     parts.uri = target.uri(&parts.uri).map_err(unavailable)?;
     let body = match body {
         VerifiedBody::Held(held) => RequestBody::Held(Some(held)),
-        VerifiedBody::Declared(sha256) => upload.stream(sha256, ledger),
+        VerifiedBody::Declared(sha256) => RequestBody::checked(upload, sha256, ledger.counter()),
     };
-    Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(&live, &deps.clock) })
+    Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(live, &deps.clock) })
 }
 
 fn unavailable(cause: impl std::fmt::Display) -> Rejection {

@@ -1,21 +1,22 @@
-//! The request body as the client sends it: held, streamed, or, after a refusal, read away.
+//! The request body as the client sends it. Whoever drops it before its end has the rest read away.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use http::{HeaderMap, header};
-use http_body::Body;
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::{
-    accept::Accepted,
-    body::RequestBody,
-    hold::{Budget, Held, HoldError},
-    ledger::Ledger,
-};
+use super::intercept::Intercepted;
 
-/// Of a refused request's body, this much is read away.
+/// Of a body that nobody wants, this much is read away.
 const DRAIN_BYTES: u64 = 256 * 1024 * 1024;
 
 /// And for no longer than this.
@@ -23,52 +24,66 @@ const DRAIN_TIME: Duration = Duration::from_secs(30);
 
 /// A body that nobody has read yet, or not to its end.
 pub(super) struct Upload {
-    body: Incoming,
+    /// None once its end was seen.
+    body: Option<Incoming>,
     /// The client sends nothing before it is told to (`Expect: 100-continue`), and it is told so by the first read.
     awaits_word: bool,
+    connection: Arc<Intercepted>,
 }
 
 impl Upload {
-    pub(super) fn new(body: Incoming, headers: &HeaderMap) -> Self {
-        let awaits_word = headers.contains_key(header::EXPECT);
-        Self { body, awaits_word }
+    pub(super) fn new(body: Incoming, headers: &HeaderMap, connection: Arc<Intercepted>) -> Self {
+        // The only expectation there is (RFC 9110, section 10.1.1).
+        let expects = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        let awaits_word = headers.get(header::EXPECT).is_some_and(expects);
+        Self { body: Some(body), awaits_word, connection }
     }
 
-    /// Is there no body at all?
-    pub(super) fn is_empty(&self) -> bool {
-        self.body.is_end_stream()
+    /// Does the client wait to be told to send it? If it never is, nobody knows whether the body follows or the next
+    /// request, so the connection has to end.
+    pub(super) const fn awaits_word(&self) -> bool {
+        self.awaits_word
     }
+}
 
-    /// Reads all of it into memory.
-    pub(super) async fn hold(&mut self, budget: &Budget) -> Result<Held, HoldError> {
-        if self.body.size_hint().exact().is_none_or(|length| length <= budget.limit()) {
-            self.awaits_word = false;
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.awaits_word = false;
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let next = ready!(Pin::new(body).poll_frame(cx));
+        if !matches!(next, Some(Ok(_))) {
+            self.body = None;
         }
-        budget.hold(&mut self.body).await
+        Poll::Ready(next)
     }
 
-    /// Hands it on as it arrives, its end only if the whole has `sha256`.
-    pub(super) fn stream(self, sha256: [u8; 32], ledger: &mut Ledger) -> RequestBody {
-        RequestBody::checked(self.body, sha256, ledger.counter())
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
-    /// After a refusal: reads on for a while, so that a client that sends first and reads later reads the refusal
-    /// instead of meeting a closed connection (RFC 9112, section 9.6).
-    pub(super) fn drain(self, accepted: &Accepted) {
-        let Self { mut body, awaits_word } = self;
-        if awaits_word || body.is_end_stream() {
-            return;
-        }
-        let stop = accepted.stop.clone();
-        let drain = timeout(DRAIN_TIME, async move {
-            let mut drained = 0;
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+/// A client that sends first and reads later shall read its refusal instead of meeting a closed connection (RFC 9112,
+/// section 9.6).
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream() && !self.awaits_word) else { return };
+        let reading = timeout(DRAIN_TIME, async move {
+            let mut read = 0;
             while let Some(Ok(frame)) = body.frame().await {
-                drained += frame.data_ref().map_or(0, |data| data.len() as u64);
-                if drained > DRAIN_BYTES {
+                read += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if read > DRAIN_BYTES {
                     break;
                 }
             }
         });
-        accepted.tasks.spawn(async move { stop.run_until_cancelled(drain).await });
+        let stop = self.connection.accepted.stop.clone();
+        self.connection.accepted.tasks.spawn(async move { stop.run_until_cancelled(reading).await });
     }
 }

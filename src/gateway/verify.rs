@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
+use http_body::Body;
 
 use super::{
     Deps,
@@ -60,7 +61,7 @@ pub(super) async fn verify<'t>(
         }
         Some(declared @ Payload::Sha256(sha256)) => {
             let signature = check(claim, declared)?;
-            if upload.is_empty() || scope.needs_body_to_name(parts) {
+            if upload.is_end_stream() || scope.needs_body_to_name(parts) {
                 let held = hold(deps, upload, ledger).await?;
                 signature.check_body(&held.sha256).map_err(|error| reject(wrong(&error)))?;
                 (signature, VerifiedBody::Held(held))
@@ -104,7 +105,10 @@ fn wrong(error: &SignatureError) -> Refusal {
 }
 
 async fn hold(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger) -> Result<Held, Rejection> {
-    let held = upload.hold(&deps.budget).await.map_err(|error| {
+    let held = deps.budget.hold(upload).await.map_err(|error| {
+        if let HoldError::Broken(error) = &error {
+            ledger.broke_off(error);
+        }
         let cause = error.to_string();
         let refusal = match error {
             HoldError::TooLarge { limit } => Refusal::BodyTooLarge { limit },
