@@ -3,6 +3,8 @@
 mod access_end;
 mod answers;
 mod audit;
+mod bad_input;
+mod bodies;
 mod connections;
 mod happy;
 mod refusals;

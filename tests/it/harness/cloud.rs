@@ -47,6 +47,7 @@ pub(crate) struct Call {
     /// Counts the connections, from 1.
     pub(crate) connection: usize,
     pub(crate) wire: Tls,
+    body_is_read: bool,
     back: mpsc::UnboundedSender<Call>,
 }
 
@@ -82,6 +83,12 @@ impl Cloud {
         Arc::clone(&self.calls)
     }
 
+    /// The requests that have arrived and were not asked for.
+    pub(crate) async fn arrived(&self) -> Vec<Call> {
+        let mut calls = self.calls.lock().await;
+        std::iter::from_fn(|| calls.try_recv().ok()).collect()
+    }
+
     /// Has no request arrived that was not asked for?
     pub(crate) async fn is_quiet(&self) -> bool {
         self.calls.lock().await.try_recv().is_err()
@@ -102,15 +109,15 @@ impl Cloud {
 async fn listen(mut wire: Tls, sni: String, connection: usize, back: mpsc::UnboundedSender<Call>) {
     // Idle for as long as the test likes.
     if let Some(head) = wire.idle_head().await {
-        let _ = back.clone().send(Call { head, sni, connection, wire, back });
+        let _ = back.clone().send(Call { head, sni, connection, wire, body_is_read: false, back });
     }
 }
 
 impl Call {
     /// The rest of the request.
     pub(crate) async fn body(&mut self) -> Body {
-        let head = self.head.clone();
-        self.wire.body(&head).await
+        self.body_is_read = true;
+        self.wire.body(&self.head).await
     }
 
     /// All of the request's body, which must be complete.
@@ -137,9 +144,13 @@ impl Call {
     }
 
     /// Takes the next request on this connection.
-    pub(crate) fn keep(self) {
-        let Self { sni, connection, wire, back, .. } = self;
-        tokio::spawn(listen(wire, sni, connection, back));
+    pub(crate) fn keep(mut self) {
+        tokio::spawn(async move {
+            if !self.body_is_read {
+                self.body().await;
+            }
+            listen(self.wire, self.sni, self.connection, self.back).await;
+        });
     }
 
     /// Ends the connection, with TLS's own goodbye.

@@ -12,6 +12,7 @@
 
 mod cloud;
 mod log;
+mod panics;
 mod signer;
 mod site;
 mod wire;

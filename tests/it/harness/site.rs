@@ -29,7 +29,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Cloud, Identity, Key, until,
+    Cloud, Identity, Key, panics, until,
     wire::{Tls, Wire},
     within,
 };
@@ -70,6 +70,7 @@ impl Site {
 
     /// Starts a site with what `change` makes of the plan.
     pub(crate) async fn with(change: impl FnOnce(&mut Plan)) -> Self {
+        panics::watch();
         let mut plan = Plan::default();
         change(&mut plan);
         let cloud = Cloud::start(plan.cloud).await;
@@ -232,6 +233,14 @@ impl Site {
     pub(crate) async fn stopped(&mut self) {
         self.stop.cancel();
         within("the gateway's end", self.served.take().unwrap()).await.unwrap();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panics::assert_none();
+        }
     }
 }
 

@@ -62,6 +62,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.io.flush().await
     }
 
+    /// Says that nothing more will be sent, and stays to read.
+    pub(crate) async fn finish(&mut self) {
+        let _ = within("saying goodbye", self.io.shutdown()).await;
+    }
+
     /// Reads the head of the next message.
     pub(crate) async fn head(&mut self) -> Head {
         self.try_head().await.expect("the connection ended where a message should begin")
