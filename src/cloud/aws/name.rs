@@ -69,8 +69,11 @@ impl<'c> Claim<'c, '_> {
         });
         let (first, second) = (found.next(), found.next());
         let mut named = self.unnamed(parts);
-        let certain =
-            |found: &Found<'_>| second.is_none() && (found.protocol.is_query() || !self.looks_like_query(parts));
+        let certain = |found: &Found<'_>| {
+            second.is_none()
+                && (found.protocol.is_query() || !self.looks_like_query(parts))
+                && !overrides_method(&parts.headers)
+        };
         let Some(found) = first.filter(certain) else { return named };
         named.dialect = Dialect { protocol: found.protocol, service: Some(found.service) };
         named.call.service = found.service.id.clone();
@@ -115,6 +118,11 @@ impl<'c> Host<'c> {
     pub fn dialect(&self, parts: &Parts) -> Dialect<'c> {
         dialect(self.services(), parts)
     }
+}
+
+/// Does a header ask the server to take another method than the request's? Whether a service heeds it is not told.
+fn overrides_method(headers: &HeaderMap) -> bool {
+    ["x-http-method", "x-http-method-override", "x-method-override"].iter().any(|name| headers.contains_key(*name))
 }
 
 /// Does what a request is called depend on its header `name` (lower-case)? Then the cloud must get it as it was read,

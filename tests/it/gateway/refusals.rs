@@ -406,6 +406,10 @@ async fn what_cannot_be_named_is_refused() {
         // What our signer makes of dot segments differs, but nothing of it goes on.
         assert_eq!(answer.status(), 403, "{path}: {}", answer.text());
     }
+    for header in ["X-HTTP-Method-Override: DELETE", "X-Method-Override: DELETE", "X-HTTP-Method: DELETE"] {
+        let request = site.key.sign(&with(LIST_FUNCTIONS, header));
+        assert_json(&refused(&site, LAMBDA, &request).await, 403, "AccessDeniedException", message);
+    }
     let delete = site.key.sign(&format!("PATCH /2015-03-31/functions/f HTTP/1.1\nHost: {LAMBDA}"));
     assert_json(&refused(&site, LAMBDA, &delete).await, 403, "AccessDeniedException", message);
 }
