@@ -58,8 +58,9 @@ fn host(headers: &HeaderMap) -> Option<&str> {
 
 /// The header ends here, so what it says must have been undone here. A coding below `chunked` would stay in the body.
 fn codings_are_known(headers: &HeaderMap) -> bool {
-    headers.get_all(header::TRANSFER_ENCODING).iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-        && headers.get_all(header::TRANSFER_ENCODING).iter().count() <= 1
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let known = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    known && codings.next().is_none()
 }
 
 fn names(host: &str, target: &Target) -> bool {

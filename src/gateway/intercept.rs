@@ -25,8 +25,8 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 /// For a request's head, and for the next request on a connection that is kept.
 const HEAD: Duration = Duration::from_mins(5);
 
-/// The largest head of a request: AWS takes less.
-const HEAD_BYTES: usize = 128 * 1024;
+/// The largest head of a request (AWS takes less), and what waits at most for a client that reads slowly.
+const BUFFER: usize = 64 * 1024;
 
 /// Header lines in a request at most.
 const HEAD_LINES: usize = 128;
@@ -136,7 +136,7 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted)
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .max_buf_size(HEAD_BYTES)
+        .max_buf_size(BUFFER)
         .max_headers(HEAD_LINES)
         .serve_connection(TokioIo::new(tls), service);
     let (mut http, mut stop) = (pin!(http), pin!(connection.accepted.stop.cancelled()));

@@ -26,6 +26,10 @@ const IDLE: Duration = Duration::from_secs(15);
 /// Connections kept for a host while nobody needs them; more are opened, but not kept.
 const IDLE_PER_HOST: usize = 512;
 
+/// What is read ahead of an answer, its head included. A piece of it that waits for a slow client keeps all of the buffer
+/// alive that it was read into, so that a larger one costs memory many times over.
+const BUFFER: usize = 64 * 1024;
+
 /// Where a dial that is not by DNS goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -75,6 +79,7 @@ impl Upstream {
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .pool_timer(TokioTimer::new())
             .set_host(false)
+            .http1_max_buf_size(BUFFER)
             .build(connector.clone());
         Ok(Self { client, connector })
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use csg::model::Outcome;
+use csg::{gateway::Address, model::Outcome};
 
 use super::{LIST_TABLES, UPLOAD};
 use crate::harness::{Answer, DYNAMODB, Key, Signed, Site, Tls, skip, until, within_time};
@@ -62,7 +62,8 @@ async fn an_upload_with_a_declared_hash_arrives_while_the_client_still_sends() {
 async fn large_bodies_flow_both_ways() {
     let site = Site::start().await;
     let mut client = site.tunnel(LAMBDA).await;
-    let body: Vec<u8> = (0..=250).cycle().take(LARGE).collect();
+    let body = (0..=250).collect::<Vec<u8>>().repeat(LARGE / 251);
+    let length = body.len();
     let request = upload(&site, "", body);
     let there = async {
         client.send(&request.head).await;
@@ -75,14 +76,14 @@ async fn large_bodies_flow_both_ways() {
         let mut call = site.cloud.call().await;
         let arrived = call.whole_body().await;
         assert!(arrived == request.body, "the same arrives");
-        call.send(&format!("HTTP/1.1 200 OK\nContent-Length: {LARGE}\n\n")).await;
+        call.send(&format!("HTTP/1.1 200 OK\nContent-Length: {length}\n\n")).await;
         call.wire.push(&arrived).await.unwrap();
         call
     };
     let ((), _call) =
         within_time(Duration::from_mins(1), "so much there and back", async { tokio::join!(there, back) }).await;
     let record = site.record().await;
-    assert_eq!((record.bytes_in, record.bytes_out), (LARGE as u64, LARGE as u64));
+    assert_eq!((record.bytes_in, record.bytes_out), (length as u64, length as u64));
 }
 
 /// What the cloud does not take, the gateway does not take from the client.
@@ -372,6 +373,14 @@ async fn a_client_that_waits_is_not_asked_for_a_body_that_nobody_wants() {
     assert_eq!((answer.status(), answer.head.header("connection")), (413, Some("close")));
     client.ends().await;
     assert!(site.cloud.is_quiet().await);
+}
+
+#[tokio::test]
+async fn a_client_that_waits_is_not_asked_for_a_body_that_can_go_nowhere() {
+    let site = Site::with(|plan| plan.dial = Some(Address::Socket("127.0.0.1:1".parse().unwrap()))).await;
+    let (mut client, _) = waiting(&site, &site.key, "").await;
+    assert_eq!(client.answer().await.status(), 502);
+    client.ends().await;
 }
 
 fn assert_too_large(answer: &Answer) {
