@@ -87,7 +87,7 @@ class StrictMoto:
             return {"unsigned": True}
         verdict = verify(request, self.secret_of, datetime.now(UTC))
         region, service = verdict.scope.split("/")[1:3]
-        host = request.headers["host"]
+        host = request.headers["host"].lower()
         if application is echo or service == "execute-api":
             check_echo_host(host, service, region)
         else:

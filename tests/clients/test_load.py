@@ -30,7 +30,7 @@ MOST_FOR_THOUSAND = 128 * MEBIBYTE
 MOST_FOR_IDLE = 28 * 1024  # each
 # 32 transfers of 8 MiB are 256 MiB: streamed, they are never in memory as a whole.
 TRANSFERS = 32
-MOST_FOR_TRANSFERS = 128 * MEBIBYTE
+MOST_FOR_TRANSFERS = 64 * MEBIBYTE
 GLACIER = "glacier.us-east-1.amazonaws.com"
 
 
