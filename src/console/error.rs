@@ -15,13 +15,13 @@ use crate::{audit, model::Status, workflow};
 pub(crate) struct Problem {
     #[serde(rename = "type", serialize_with = "as_urn")]
     kind: &'static str,
-    title: &'static str,
+    pub(crate) title: &'static str,
     #[serde(serialize_with = "as_number")]
     pub(crate) status: StatusCode,
     pub(crate) detail: String,
     /// What is wrong, field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldError>,
+    pub(crate) errors: Vec<FieldError>,
     /// For a conflict: the status that the access request has now.
     #[serde(skip_serializing_if = "Option::is_none")]
     current_status: Option<&'static str>,
@@ -58,7 +58,7 @@ impl Problem {
     }
 
     /// 403.
-    fn forbidden(detail: impl Into<String>) -> Self {
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this", detail)
     }
 
@@ -195,6 +195,8 @@ impl IntoResponse for Problem {
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
         }
+        // For whoever shows it as a page.
+        answer.extensions_mut().insert(self);
         answer
     }
 }

@@ -2,6 +2,8 @@
 
 mod api;
 mod assets;
+mod cookie;
+mod csrf;
 mod error;
 mod extract;
 mod pages;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
-    middleware::map_response,
+    middleware::{from_fn, map_response},
     response::Response,
     routing::get,
 };
@@ -46,20 +48,22 @@ pub fn router(state: State) -> Router {
         .merge(assets::routes())
         .fallback(async || Problem::not_found("Nothing has this address."))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn(pages::problems_as_pages))
         .layer(map_response(guard))
         .with_state(state)
 }
 
 /// What every answer tells a browser: nothing from elsewhere, in no frame, no guessing, no trace.
 async fn guard(mut answer: Response) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-                          base-uri 'none'; frame-ancestors 'none'";
+    const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+                          form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     let mut set = |name: HeaderName, value: &'static str| {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     };
     set(header::CACHE_CONTROL, "no-store");
     set(header::CONTENT_SECURITY_POLICY, POLICY);
-    set(header::REFERRER_POLICY, "no-referrer");
+    // With "no-referrer" browsers would also hide from us where a form was sent from.
+    set(header::REFERRER_POLICY, "same-origin");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
     set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
@@ -68,6 +72,11 @@ async fn guard(mut answer: Response) -> Response {
 }
 
 impl State {
+    /// Do browsers reach the console over TLS?
+    fn is_secure(&self) -> bool {
+        self.console.starts_with("https:")
+    }
+
     /// Where the gateway gives out its CA certificate.
     fn ca_url(&self) -> String {
         format!("{}/cert/pem", self.endpoint)

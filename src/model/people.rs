@@ -95,6 +95,19 @@ impl Permission {
 }
 
 impl Role {
+    /// Every role there is.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Approver, Self::Auditor, Self::Developer];
+
+    /// The name in the REST API: `developer`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Approver => "approver",
+            Self::Auditor => "auditor",
+            Self::Developer => "developer",
+        }
+    }
+
     /// What the role allows.
     pub const fn permissions(self) -> &'static [Permission] {
         match self {

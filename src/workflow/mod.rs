@@ -9,6 +9,7 @@
 //!
 //! Everything here blocks: on the disk, and on password hashing. Call it from a thread that may.
 
+mod account;
 mod auditor;
 mod authority;
 mod caller;
@@ -44,6 +45,7 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use account::OwnSession;
 pub use auditor::{Auditor, EventFilter};
 pub use authority::StoredAuthority;
 pub use caller::{Caller, Scope};
@@ -117,6 +119,11 @@ impl Workflow {
     /// Tells of every commit: then [`Workflow::next_expiry`] may be another.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.0.store.watch()
+    }
+
+    /// The time, as the use cases see it.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     fn read(&self) -> Result<Reader, Error> {

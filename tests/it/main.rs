@@ -12,3 +12,4 @@ mod architecture;
 mod ca;
 mod cli;
 mod docs;
+mod pages;

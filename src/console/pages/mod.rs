@@ -1,22 +1,47 @@
 //! What people see: one file for each screen, rendered here, whole without scripts.
+//!
+//! A page takes a [`visitor::Visitor`], a write takes a [`form::Submitted`]: without a session neither comes about, and
+//! a form that is not of this session is refused before any page sees it. A page that is for somebody who is signed in
+//! extends `app.html` and has a field `frame`.
 
-mod home;
+mod account;
+mod clients;
+mod cloud_services;
+mod form;
+mod frame;
+mod problem;
+mod redirect;
+mod search;
 mod setup;
+mod sign_in;
+mod visitor;
+mod words;
 
 use askama::Template;
 use axum::{
     Router,
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 
+pub(crate) use self::problem::problems_as_pages;
 use super::{State, error::Problem};
 
 /// What the foot of each page names.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn routes() -> Router<State> {
-    Router::new().route("/", get(home::show)).route("/setup", get(setup::show).post(setup::submit))
+    Router::new()
+        .route("/", get(sign_in::start))
+        .route("/account", get(account::show))
+        .route("/account/password", post(account::change_password))
+        .route("/account/sessions/end", post(account::end_session))
+        .route("/clients", get(clients::show))
+        .route("/environments/{id}/cloud-services", get(cloud_services::show))
+        .route("/search", get(search::show))
+        .route("/setup", get(setup::show).post(setup::submit))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::sign_out))
 }
 
 fn page(template: &impl Template) -> Response {

@@ -10,7 +10,7 @@ pub use decide::{Approval, Approver};
 pub use own::{Owner, Revealed};
 pub use submit::{NewAccessRequest, Requester};
 
-use super::{Caller, Error, Page, PageRequest, Transaction, caller::sees_environment, grants};
+use super::{Caller, Error, Page, PageRequest, Transaction, caller::sees_environment, grants, settings};
 use crate::{
     clock::Timestamp,
     model::{AccessKeyId, AccessRequest, AccessRequestId, EnvironmentId, Permission, Status, User, UserName},
@@ -102,6 +102,28 @@ impl Caller {
         page: &PageRequest,
     ) -> Result<Page<AccessRequestView>, Error> {
         self.list(filter, page)
+    }
+
+    /// How many access requests wait for a decision that the caller may make.
+    pub fn waiting(&self) -> Result<usize, Error> {
+        let decides = |held: &crate::model::RoleAssignment| {
+            self.user.may(Permission::AccessRequestsManage, held.environment.as_ref())
+        };
+        if !self.user.roles.iter().any(decides) {
+            return Ok(0);
+        }
+        let reader = self.workflow.read()?;
+        let own = settings::read(&reader)?.self_approval;
+        let waits = |request: &AccessRequest| {
+            request.status == Status::Pending
+                && (own || request.requested_by != self.user.name)
+                && self.user.may(Permission::AccessRequestsManage, Some(&request.environment))
+        };
+        Ok(reader
+            .all(&ACCESS_REQUESTS, &Span::all(), Order::Descending)?
+            .iter()
+            .filter(|(_, request)| waits(request))
+            .count())
     }
 
     fn list(&self, filter: &RequestFilter, page: &PageRequest) -> Result<Page<AccessRequestView>, Error> {

@@ -1,8 +1,8 @@
 //! The start page and the set-up page.
 
-use super::harness::{Console, PASSWORD};
+use crate::api::harness::{Answer, Console, PASSWORD};
 
-fn form(console: &Console, token: &str, name: &str, password: &str) -> super::harness::Answer {
+fn form(console: &Console, token: &str, name: &str, password: &str) -> Answer {
     let body = format!("token={token}&username={name}&password={password}");
     console.call("POST", "/setup", &[("content-type", "application/x-www-form-urlencoded")], Some(body))
 }
@@ -10,13 +10,14 @@ fn form(console: &Console, token: &str, name: &str, password: &str) -> super::ha
 #[test]
 fn the_set_up_link_makes_one_administrator_once() {
     let console = Console::empty();
-    assert!(console.call("GET", "/", &[], None).text.contains("There is no administrator yet"));
+    assert_eq!(console.call("GET", "/sign-in", &[], None).header("location"), "/setup");
     let token = console.workflow.begin_set_up().unwrap();
     let token = token.expose();
 
     let page = console.call("GET", &format!("/setup?token={token}"), &[], None);
     assert_eq!(page.status, 200);
-    insta::assert_snapshot!(page.text.replace(token, "TOKEN").replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    let (_, main) = page.text.split_once("<main").unwrap();
+    insta::assert_snapshot!(main.split("</main>").next().unwrap().replace(token, "TOKEN"));
 
     let short = form(&console, token, "root", "short");
     assert_eq!(short.status, 422);
@@ -33,7 +34,7 @@ fn the_set_up_link_makes_one_administrator_once() {
 
     assert_eq!(form(&console, token, "mallory", PASSWORD).status, 410);
     assert_eq!(console.call("GET", &format!("/setup?token={token}"), &[], None).status, 410);
-    assert!(!console.call("GET", "/", &[], None).text.contains("There is no administrator yet"));
+    assert_eq!(console.call("GET", "/sign-in", &[], None).status, 200);
 }
 
 #[test]
@@ -54,19 +55,24 @@ fn every_answer_tells_a_browser_to_be_careful() {
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
     }
 }
 
 #[test]
 fn pages_need_nothing_from_elsewhere() {
     let console = Console::empty();
-    let page = console.call("GET", "/", &[], None);
-    assert!(!page.text.contains("<script") && !page.text.contains("style="));
+    let page = console.call("GET", "/clients", &[], None);
+    assert!(!page.text.contains("style=") && page.text.matches("<script").count() == 1);
+    assert!(page.text.contains("<script type=\"module\" src=\"/assets/js/console.js?v="));
     let css = console.call("GET", "/assets/css/console.css", &[], None);
     assert_eq!((css.status, css.header("content-type")), (200, "text/css; charset=utf-8"));
     assert!(!css.text.contains("url(") && !css.text.contains("@import"));
     let tag = css.header("etag").to_owned();
     assert_eq!(console.call("GET", "/assets/css/console.css", &[("if-none-match", &tag)], None).status, 304);
+    let (_, rest) = page.text.split_once("/assets/css/console.css?v=").unwrap();
+    let marked = format!("/assets/css/console.css?v={}", rest.split('"').next().unwrap());
+    assert!(console.call("GET", &marked, &[], None).header("cache-control").contains("immutable"));
+    assert_eq!(console.call("GET", "/assets/css/console.css?v=0", &[], None).header("cache-control"), "no-cache");
     assert_eq!(console.call("GET", "/assets/css/../aws/catalogue.tsv", &[], None).status, 404);
 }

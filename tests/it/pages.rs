@@ -1,0 +1,5 @@
+//! The pages, as a browser without scripts gets them: over real HTTP, with cookies.
+
+mod browser;
+mod sessions;
+mod setup;
