@@ -39,3 +39,63 @@ addEventListener("submit", (event) => {
 addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
+
+// What is to be copied gets a button for it.
+const copied = async (button, text) => {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // The clipboard is closed to pages that came without TLS from another machine.
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+};
+for (const shown of document.querySelectorAll("[data-copy]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy quiet";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", `Copy ${shown.getAttribute("aria-label") ?? shown.textContent}`);
+  button.addEventListener("click", () => copied(button, shown.textContent));
+  if (shown.tagName === "PRE") {
+    const box = document.createElement("div");
+    box.className = "with-copy";
+    shown.replaceWith(box);
+    box.append(shown, button);
+  } else {
+    shown.after(button);
+  }
+}
+
+// Leaving a secret that was not saved asks once.
+const unsaved = document.querySelector("[data-unsaved]");
+if (unsaved) {
+  const ask = (event) => event.preventDefault();
+  addEventListener("beforeunload", ask);
+  unsaved.querySelector("[data-saved]").addEventListener("click", () => removeEventListener("beforeunload", ask));
+}
+
+// Long lists to pick from are found in by typing.
+for (const list of document.querySelectorAll("[data-filter]")) {
+  const input = document.createElement("input");
+  input.type = "search";
+  input.placeholder = list.dataset.filter;
+  input.setAttribute("aria-label", list.dataset.filter);
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/);
+    for (const item of list.children) {
+      const text = `${item.textContent} ${item.querySelector("input").value}`.toLowerCase();
+      item.hidden = !words.every((word) => text.includes(word));
+    }
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") event.preventDefault();
+  });
+  list.before(input);
+}

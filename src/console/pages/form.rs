@@ -40,7 +40,6 @@ impl Fields {
     }
 
     /// All values of a field that can be there several times, as ticked boxes are.
-    #[allow(dead_code, reason = "for pages that are being made")]
     pub(crate) fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -56,7 +55,6 @@ impl Fields {
     }
 
     /// A span of time that is picked in a list: `30d`; none if it is empty.
-    #[allow(dead_code, reason = "for pages that are being made")]
     pub(crate) fn span(&self, name: &'static str) -> Result<Option<Duration>, crate::workflow::DurationError> {
         self.optional(name).map(crate::workflow::parse_duration).transpose()
     }
@@ -77,11 +75,14 @@ impl FromRequest<State> for Fields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &State) -> Result<Self, Problem> {
-        csrf::check_origin(request.headers())?;
-        if !is_form(request.headers()) {
+        let (head, body) = request.into_parts();
+        // Read even if it is refused: an answer before the end of the body would close the connection.
+        let body = extract::body(body).await?;
+        csrf::check_origin(&head.headers)?;
+        if !is_form(&head.headers) {
             return Err(Problem::malformed("This is not a form of the console."));
         }
-        extract::body(request.into_body()).await.map(|body| Self::parse(&body))
+        Ok(Self::parse(&body))
     }
 }
 

@@ -38,16 +38,16 @@ pub(crate) struct Item {
 }
 
 impl Frame {
-    pub(super) fn new(visitor: &Visitor) -> Self {
+    pub(super) fn new(visitor: &Visitor, here: Option<&EnvironmentId>) -> Self {
         let place = |environment: &crate::model::Environment| Place {
             id: environment.id.to_string(),
             name: environment.name.clone(),
             href: cloud_services(&environment.id),
-            current: visitor.environment.as_ref() == Some(&environment.id),
+            current: here == Some(&environment.id),
         };
         let environments: Vec<_> = visitor.environments.iter().map(place).collect();
         let mut groups = Vec::new();
-        if let Some(id) = &visitor.environment {
+        if let Some(id) = here {
             groups.push(Group { title: "Environment", items: environment_items(id) });
         }
         let account = account_items(visitor);

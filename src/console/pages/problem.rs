@@ -40,6 +40,7 @@ fn show(problem: &Problem, headers: &HeaderMap) -> Response {
         StatusCode::NOT_FOUND => "It may have been removed, or it is not yours to see.",
         StatusCode::TOO_MANY_REQUESTS => "Wait a moment, then try again.",
         StatusCode::CONFLICT => "Somebody may have acted before you: go back and load the page again.",
+        StatusCode::GONE => "Go back to the page that you came from: it says what can be done instead.",
         status if status.is_server_error() => "Try again; if it stays so, tell who runs this gateway.",
         _ => "Go back and try again.",
     };

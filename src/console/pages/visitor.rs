@@ -90,7 +90,13 @@ fn flash(state: &State, headers: &HeaderMap) -> Option<String> {
 impl Visitor {
     /// What surrounds the page.
     pub(crate) fn frame(&self) -> Frame {
-        Frame::new(self)
+        Frame::new(self, self.environment.as_ref())
+    }
+
+    /// The same for a page that is about an environment although its address does not say so.
+    pub(crate) fn frame_in(&self, environment: &EnvironmentId) -> Frame {
+        let known = self.environments.iter().any(|known| known.id == *environment);
+        Frame::new(self, Some(environment).filter(|_| known).or(self.environment.as_ref()))
     }
 
     /// Runs `work` for the person, on a thread that may block.
@@ -102,7 +108,6 @@ impl Visitor {
     }
 
     /// As [`Visitor::run`], but what the person did wrong is for the page to tell.
-    #[allow(dead_code, reason = "for pages that are being made")]
     pub(crate) async fn attempt<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Caller) -> Result<T, workflow::Error> + Send + 'static,

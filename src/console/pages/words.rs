@@ -34,10 +34,10 @@ impl When {
         let (span, past) = (self.at.since(self.now).max(self.now.since(self.at)), self.at <= self.now);
         let text = match span.as_secs() {
             0..45 => return if past { "just now" } else { "in a moment" }.into(),
-            seconds @ 45..3600 => format!("{} min", seconds.div_ceil(60).max(1)),
-            seconds @ 3600..DAY => format!("{} h", seconds / 3600),
-            seconds if seconds < 2 * DAY => "1 day".into(),
-            seconds if seconds < 30 * DAY => format!("{} days", seconds / DAY),
+            seconds @ 45..3570 => format!("{} min", near(seconds, 60)),
+            seconds @ 3570..84_600 => format!("{} h", near(seconds, 3600)),
+            seconds if near(seconds, DAY) == 1 => "1 day".into(),
+            seconds if seconds < 31 * DAY => format!("{} days", near(seconds, DAY)),
             _ => return self.date(),
         };
         if past { format!("{text} ago") } else { format!("in {text}") }
@@ -54,6 +54,11 @@ impl When {
         let layout = format_description!("[day padding:none] [month repr:short] [year], [hour]:[minute]:[second] UTC");
         self.at.to_utc().format(layout).unwrap_or_default()
     }
+}
+
+/// How often `unit` goes into `seconds`, to the nearest.
+fn near(seconds: u64, unit: u64) -> u64 {
+    (seconds + unit / 2) / unit
 }
 
 /// A status: a shape, a word, and a colour last of all.
@@ -100,7 +105,6 @@ pub(crate) fn services(request: &AccessRequest) -> String {
 }
 
 /// `30 days`.
-#[allow(dead_code, reason = "for pages that are being made")]
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     let count = |unit: u64, name: &str| {
@@ -117,7 +121,6 @@ pub(crate) fn span(span: Duration) -> String {
 }
 
 /// `1,234,567`.
-#[allow(dead_code, reason = "for pages that are being made")]
 pub(crate) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -143,6 +146,8 @@ mod tests {
             (240, "4 min ago", "in 4 min"),
             (7200, "2 h ago", "in 2 h"),
             (86_400, "1 day ago", "in 1 day"),
+            (12 * 3600 - 5, "12 h ago", "in 12 h"),
+            (30 * 86_400 - 60, "30 days ago", "in 30 days"),
             (10 * 86_400, "10 days ago", "in 10 days"),
             (40 * 86_400, "14 Oct 2026", "2 Jan 2027"),
         ] {
