@@ -7,6 +7,7 @@ mod csrf;
 mod error;
 mod extract;
 mod pages;
+mod reference;
 mod serve;
 mod session;
 
@@ -46,6 +47,7 @@ pub fn router(state: State) -> Router {
         .nest("/api/v1", api::routes())
         .merge(pages::routes())
         .merge(assets::routes())
+        .merge(reference::routes())
         .fallback(async || Problem::not_found("Nothing has this address."))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn(pages::problems_as_pages))

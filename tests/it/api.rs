@@ -2,5 +2,6 @@
 
 pub(crate) mod harness;
 mod life;
+mod openapi;
 mod permissions;
 mod refusals;
