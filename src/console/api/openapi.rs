@@ -9,7 +9,7 @@ use utoipa::{
         header::HeaderBuilder,
         path::{Operation, ParameterIn},
         response::ResponseBuilder,
-        schema::{ObjectBuilder, Type},
+        schema::{ArrayItems, ObjectBuilder, Schema, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
@@ -102,6 +102,7 @@ impl Modify for Common {
         for (name, scheme) in schemes() {
             components.add_security_scheme(name, scheme);
         }
+        refer(components);
         for (method, operation) in document.paths.paths.values_mut().flat_map(operations) {
             if operation.security.is_none() {
                 operation.security = Some(callers(&method));
@@ -117,6 +118,16 @@ impl Modify for Common {
                     problem(status, response);
                 }
             }
+        }
+    }
+}
+
+/// Lists name the schema of their items, instead of repeating it.
+fn refer(components: &mut Components) {
+    for (name, schema) in &mut components.schemas {
+        let (Some(item), RefOr::T(Schema::Object(page))) = (name.strip_prefix("Page_"), schema) else { continue };
+        if let Some(RefOr::T(Schema::Array(items))) = page.properties.get_mut("items") {
+            items.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(item).into()));
         }
     }
 }
