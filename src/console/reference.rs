@@ -1,5 +1,7 @@
 //! The OpenAPI document for programs, and the same as a page for people.
 
+#![expect(clippy::indexing_slicing, reason = "what is not in a JSON value is null to an index")]
+
 use std::sync::LazyLock;
 
 use askama::Template;
