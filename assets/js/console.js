@@ -24,12 +24,6 @@ addEventListener("keydown", (event) => {
   open?.querySelector("summary").focus();
 });
 
-// The exact time in the reader's own time zone.
-for (const time of document.querySelectorAll("time[datetime]")) {
-  const at = new Date(time.dateTime);
-  time.title = at.toLocaleString(undefined, { dateStyle: "long", timeStyle: "long" });
-}
-
 // A form is sent once, however often its button is pressed.
 addEventListener("submit", (event) => {
   if (event.defaultPrevented) return;
@@ -40,7 +34,7 @@ addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
 
-// What is to be copied gets a button for it.
+// Copying, and saying so.
 const copied = async (button, text) => {
   try {
     await navigator.clipboard.writeText(text);
@@ -56,22 +50,6 @@ const copied = async (button, text) => {
   button.textContent = "Copied";
   setTimeout(() => (button.textContent = "Copy"), 1500);
 };
-for (const shown of document.querySelectorAll("[data-copy]")) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "copy quiet";
-  button.textContent = "Copy";
-  button.setAttribute("aria-label", `Copy ${shown.getAttribute("aria-label") ?? shown.textContent}`);
-  button.addEventListener("click", () => copied(button, shown.textContent));
-  if (shown.tagName === "PRE") {
-    const box = document.createElement("div");
-    box.className = "with-copy";
-    shown.replaceWith(box);
-    box.append(shown, button);
-  } else {
-    shown.after(button);
-  }
-}
 
 // Leaving a secret that was not saved asks once.
 const unsaved = document.querySelector("[data-unsaved]");
@@ -81,21 +59,113 @@ if (unsaved) {
   unsaved.querySelector("[data-saved]").addEventListener("click", () => removeEventListener("beforeunload", ask));
 }
 
-// Long lists to pick from are found in by typing.
-for (const list of document.querySelectorAll("[data-filter]")) {
-  const input = document.createElement("input");
-  input.type = "search";
-  input.placeholder = list.dataset.filter;
-  input.setAttribute("aria-label", list.dataset.filter);
-  input.addEventListener("input", () => {
-    const words = input.value.toLowerCase().split(/\s+/);
-    for (const item of list.children) {
-      const text = `${item.textContent} ${item.querySelector("input").value}`.toLowerCase();
-      item.hidden = !words.every((word) => text.includes(word));
+// What is done to a part of a page once it is there.
+const enhance = (part) => {
+  // The exact time in the reader's own time zone.
+  for (const time of part.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    time.title = at.toLocaleString(undefined, { dateStyle: "long", timeStyle: "long" });
+  }
+  // What is to be copied gets a button for it.
+  for (const shown of part.querySelectorAll("[data-copy]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy quiet";
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", `Copy ${shown.getAttribute("aria-label") ?? shown.textContent}`);
+    button.addEventListener("click", () => copied(button, shown.textContent));
+    if (shown.tagName === "PRE") {
+      const box = document.createElement("div");
+      box.className = "with-copy";
+      shown.replaceWith(box);
+      box.append(shown, button);
+    } else {
+      shown.after(button);
+    }
+  }
+
+  // Long lists to pick from are found in by typing.
+  for (const list of part.querySelectorAll("[data-filter]")) {
+    const input = document.createElement("input");
+    input.type = "search";
+    input.placeholder = list.dataset.filter;
+    input.setAttribute("aria-label", list.dataset.filter);
+    input.addEventListener("input", () => {
+      const words = input.value.toLowerCase().split(/\s+/);
+      for (const item of list.children) {
+        const text = `${item.textContent} ${item.querySelector("input").value}`.toLowerCase();
+        item.hidden = !words.every((word) => text.includes(word));
+      }
+    });
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") event.preventDefault();
+    });
+    list.before(input);
+  }
+};
+enhance(document);
+
+// What happens elsewhere shows here by itself: while the page is looked at, it listens.
+const main = document.getElementById("main");
+let since = document.body.dataset.since;
+let source;
+
+const toast = (text, href) => {
+  const note = document.createElement("p");
+  note.className = "toast";
+  const link = document.createElement("a");
+  link.href = href;
+  link.textContent = text;
+  note.append(link);
+  document.getElementById("toasts").append(note);
+  setTimeout(() => note.remove(), 20000);
+};
+
+const isTyping = () =>
+  [...main.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue);
+
+let refreshing;
+const refresh = async () => {
+  if (isTyping() || document.querySelector("[data-unsaved]")) return;
+  refreshing ??= fetch(location.href, { headers: { accept: "text/html" } });
+  const answer = await refreshing;
+  refreshing = undefined;
+  if (!answer.ok || answer.redirected) return location.reload();
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("main");
+  enhance(fresh);
+  Object.assign(main.dataset, fresh.dataset);
+  main.replaceChildren(...fresh.childNodes);
+};
+
+const listen = () => {
+  if (since === undefined || source) return;
+  source = new EventSource(`/live?since=${encodeURIComponent(since)}`);
+  source.addEventListener("request", (event) => {
+    since = event.lastEventId;
+    const told = JSON.parse(event.data);
+    const here = main.dataset.request === told.id;
+    if (here && Number(main.dataset.version) < told.version) refresh();
+    if (main.dataset.live === "list") refresh();
+    if (told.toast && !here) toast(told.toast, `/access-requests/${told.id}`);
+  });
+  source.addEventListener("waiting", (event) => {
+    for (const link of document.querySelectorAll('.side a[href="/access-requests"], .dock a[href="/access-requests"]')) {
+      link.querySelector(".count")?.remove();
+      const count = Number(event.data);
+      if (!count) continue;
+      const badge = document.createElement("span");
+      badge.className = "count";
+      badge.textContent = String(count);
+      link.append(" ", badge);
     }
   });
-  input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") event.preventDefault();
-  });
-  list.before(input);
-}
+};
+const rest = () => {
+  source?.close();
+  source = undefined;
+};
+// A browser opens few connections to one place: tabs that nobody looks at give theirs back.
+addEventListener("visibilitychange", () => (document.visibilityState === "visible" ? listen() : rest()));
+addEventListener("pagehide", rest);
+addEventListener("pageshow", () => document.visibilityState === "visible" && listen());

@@ -19,6 +19,7 @@ mod environments;
 mod error;
 mod expire;
 mod grants;
+mod news;
 mod page;
 mod password;
 mod people;
@@ -53,6 +54,7 @@ pub use credentials::{CredentialAdministrator, CredentialChange, NewCredential};
 pub use duration::{DurationError, parse_duration};
 pub use environments::{EnvironmentAdministrator, EnvironmentChange, EnvironmentView, NewEnvironment};
 pub use error::{Error, FieldError};
+pub use news::News;
 pub use page::{Page, PageRequest};
 pub use people::{Administrator, NewUser, UserChange};
 pub use requests::{

@@ -7,6 +7,8 @@ use crate::model::{EnvironmentId, Permission};
 pub(crate) struct Frame {
     pub(crate) user: String,
     pub(crate) csrf: String,
+    /// Where the news begin that the page does not show yet.
+    pub(crate) since: String,
     pub(crate) flash: Option<String>,
     pub(crate) environment: Option<Place>,
     pub(crate) environments: Vec<Place>,
@@ -57,6 +59,7 @@ impl Frame {
         let frame = Self {
             user: visitor.name().to_string(),
             csrf: visitor.csrf(),
+            since: visitor.since.clone(),
             flash: visitor.flash.clone(),
             environment: environments.iter().find(|place| place.current).cloned(),
             environments,

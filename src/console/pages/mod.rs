@@ -12,6 +12,7 @@ mod clients;
 mod cloud_services;
 mod form;
 mod frame;
+mod live;
 mod problem;
 mod redirect;
 mod request_access;
@@ -21,6 +22,7 @@ mod sign_in;
 mod snippets;
 mod usage;
 mod visitor;
+mod welcome;
 mod words;
 
 use askama::Template;
@@ -50,10 +52,14 @@ pub(crate) fn routes() -> Router<State> {
         .route("/clients", get(clients::show))
         .route("/environments/{id}/cloud-services", get(cloud_services::show))
         .route("/environments/{id}/cloud-services/request", get(request_access::show).post(request_access::submit))
+        .route("/live", get(live::stream))
         .route("/search", get(search::show))
         .route("/setup", get(setup::show).post(setup::submit))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/welcome", get(welcome::show))
+        .route("/welcome/credential", post(welcome::add_credential))
+        .route("/welcome/environment", post(welcome::make_environment))
 }
 
 fn page(template: &impl Template) -> Response {

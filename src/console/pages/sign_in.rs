@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     console::{State, cookie, error::Problem, session},
+    model::Permission,
     secret::Secret,
     workflow::{Caller, Error, SignedIn},
 };
@@ -110,7 +111,11 @@ pub(crate) async fn start(FromState(state): FromState<State>, visitor: Result<Vi
     let Ok(visitor) = visitor else {
         return redirect::see("/sign-in");
     };
-    let path = visitor.environment.as_ref().map_or_else(|| "/account".to_owned(), super::frame::cloud_services);
+    let path = match &visitor.environment {
+        Some(environment) => super::frame::cloud_services(environment),
+        None if visitor.may(Permission::EnvironmentsManage, None) => "/welcome".to_owned(),
+        None => "/account".to_owned(),
+    };
     match &visitor.flash {
         Some(message) => tell(&state, redirect::see(&path), message),
         None => redirect::see(&path),

@@ -37,6 +37,8 @@ pub(crate) struct Visitor {
     pub(super) environment: Option<EnvironmentId>,
     /// How many access requests wait for a decision of theirs.
     pub(super) waiting: usize,
+    /// What happened before this is in the page already.
+    pub(super) since: String,
 }
 
 impl FromRequestParts<State> for Visitor {
@@ -54,11 +56,12 @@ impl FromRequestParts<State> for Visitor {
             Err(problem) => return Err(problem.into_response()),
         };
         let about = session.clone().run(|caller| {
+            let since = caller.newest_event()?;
             let page = PageRequest { limit: SWITCHER, cursor: None };
             let environments = caller.environments(&page)?.items.into_iter().map(|view| view.environment).collect();
-            Ok((environments, caller.waiting()?))
+            Ok((environments, caller.waiting()?, since))
         });
-        let (environments, waiting): (Vec<Environment>, _) = about.await.map_err(Problem::into_response)?;
+        let (environments, waiting, since): (Vec<Environment>, _, _) = about.await.map_err(Problem::into_response)?;
         let seen = cookie::ENVIRONMENT.find(state, &parts.headers);
         let environment = of_path(parts.uri.path()).map(str::to_owned).or(seen);
         let environment =
@@ -73,6 +76,7 @@ impl FromRequestParts<State> for Visitor {
             environment: environment.or(environments.first().map(|known| &known.id)).cloned(),
             environments,
             waiting,
+            since,
         })
     }
 }
@@ -145,6 +149,10 @@ impl Visitor {
     /// The token of the forms.
     pub(crate) fn csrf(&self) -> String {
         csrf::token(&self.token)
+    }
+
+    pub(super) fn token(&self) -> Secret {
+        self.token.clone()
     }
 
     pub(super) fn check_csrf(&self, shown: &str) -> Result<(), Problem> {

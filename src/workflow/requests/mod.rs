@@ -139,7 +139,7 @@ impl Caller {
     }
 }
 
-fn sees(user: &User, request: &AccessRequest) -> bool {
+pub(super) fn sees(user: &User, request: &AccessRequest) -> bool {
     user.name == request.requested_by || user.may(Permission::AccessRequestsManage, Some(&request.environment))
 }
 

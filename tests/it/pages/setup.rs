@@ -1,5 +1,6 @@
 //! The start page and the set-up page.
 
+use super::browser::{Browser, location};
 use crate::api::harness::{Answer, Console, PASSWORD};
 
 fn form(console: &Console, token: &str, name: &str, password: &str) -> Answer {
@@ -28,8 +29,8 @@ fn the_set_up_link_makes_one_administrator_once() {
     assert_eq!(form(&console, "wrong", "root", PASSWORD).status, 403);
 
     let done = form(&console, token, "root", PASSWORD);
-    assert_eq!(done.status, 200, "{}", done.text);
-    assert!(done.text.contains("root is its administrator") && !done.text.contains(PASSWORD));
+    assert_eq!((done.status, done.header("location")), (303, "/welcome"), "{}", done.text);
+    assert!(done.header("set-cookie").starts_with("csg_session="));
     console.sign_in("root");
 
     assert_eq!(form(&console, token, "mallory", PASSWORD).status, 410);
@@ -75,4 +76,41 @@ fn pages_need_nothing_from_elsewhere() {
     assert!(console.call("GET", &marked, &[], None).header("cache-control").contains("immutable"));
     assert_eq!(console.call("GET", "/assets/css/console.css?v=0", &[], None).header("cache-control"), "no-cache");
     assert_eq!(console.call("GET", "/assets/css/../aws/catalogue.tsv", &[], None).status, 404);
+}
+
+#[test]
+fn the_first_steps_can_be_left_and_resumed() {
+    let console = Console::empty();
+    let token = console.workflow.begin_set_up().unwrap();
+    let browser = Browser::new(&console);
+    let fields = [("token", token.expose()), ("username", "root"), ("password", PASSWORD)];
+    assert_eq!(location(&browser.post("/setup", &fields)), "/welcome");
+    let page = browser.page("/welcome");
+    assert!(page.contains("The set-up link no longer works.") && page.contains("Add the credential"));
+
+    let bad = [("name", "<script>"), ("access_key_id", "no key"), ("secret_access_key", "hush hush")];
+    let again = browser.submit("/welcome", "/welcome/credential", &bad);
+    assert_eq!(again.status, 422);
+    assert!(again.text.contains("id=\"key-error\"") && again.text.contains("&#60;script&#62;"), "{}", again.text);
+    assert!(!again.text.contains("hush hush"), "secrets don't come back");
+    let good = [
+        ("name", "dev"),
+        ("access_key_id", "AKIAIOSFODNN7EXAMPLE"),
+        ("secret_access_key", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    ];
+    assert_eq!(location(&browser.submit("/welcome", "/welcome/credential", &good)), "/welcome");
+
+    let again = Browser::signed_in(&console, "root");
+    assert_eq!(location(&again.get("/")), "/welcome", "resumed");
+    let bad = [("name", "Payments"), ("id", "Payments dev")];
+    assert_eq!(again.submit("/welcome", "/welcome/environment", &bad).status, 422);
+    let good = [("name", "Payments"), ("id", "payments-dev")];
+    assert_eq!(location(&again.submit("/welcome", "/welcome/environment", &good)), "/welcome");
+    assert!(again.page("/welcome").contains("href=\"/ca/pem\""));
+    assert_eq!(location(&again.get("/")), "/environments/payments-dev/cloud-services");
+    let root = console.sign_in("root");
+    assert_eq!(console.credential("payments-dev", &root).len(), 26, "linked");
+
+    let console = Console::furnished();
+    assert_eq!(Browser::signed_in(&console, "anna").get("/welcome").status, 403);
 }
