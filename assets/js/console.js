@@ -72,7 +72,9 @@ const enhance = (part) => {
     button.type = "button";
     button.className = "copy quiet";
     button.textContent = "Copy";
-    button.setAttribute("aria-label", `Copy ${shown.getAttribute("aria-label") ?? shown.textContent}`);
+    // Named by what stands before it: a secret must not be read aloud.
+    const name = shown.getAttribute("aria-label") ?? shown.parentElement.previousElementSibling?.textContent ?? "";
+    button.setAttribute("aria-label", `Copy: ${name}`);
     button.addEventListener("click", () => copied(button, shown.textContent));
     if (shown.tagName === "PRE") {
       const box = document.createElement("div");

@@ -92,5 +92,8 @@ fn there_is_a_page_to_read_it() {
             assert!(page.text.contains(&format!("<h3 id=\"{id}\">")), "{id}");
         }
     }
-    assert!(!page.text.contains("<script"));
+    assert_eq!(
+        page.text.matches("<script").count(),
+        page.text.matches("<script type=\"module\" src=\"/assets/js/").count()
+    );
 }
