@@ -11,7 +11,7 @@ mod reference;
 mod serve;
 mod session;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use axum::{
     Router,
@@ -42,6 +42,7 @@ pub struct State {
 
 /// Everything that the console's port answers.
 pub fn router(state: State) -> Router {
+    let is_secure = state.is_secure();
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .nest("/api/v1", api::routes())
@@ -51,17 +52,20 @@ pub fn router(state: State) -> Router {
         .fallback(async || Problem::not_found("Nothing has this address."))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn(pages::problems_as_pages))
-        .layer(map_response(guard))
+        .layer(map_response(move |answer| ready(guard(answer, is_secure))))
         .with_state(state)
 }
 
 /// What every answer tells a browser: nothing from elsewhere, in no frame, no guessing, no trace.
-async fn guard(mut answer: Response) -> Response {
+fn guard(mut answer: Response, is_secure: bool) -> Response {
     const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                           form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     let mut set = |name: HeaderName, value: &'static str| {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     };
+    if is_secure {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
     set(header::CACHE_CONTROL, "no-store");
     set(header::CONTENT_SECURITY_POLICY, POLICY);
     // With "no-referrer" browsers would also hide from us where a form was sent from.

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{redirect::sign_in_first, visitor::Visitor};
+use super::{redirect, visitor::Visitor};
 use crate::{
     console::{State, csrf, error::Problem, extract},
     secret::Secret,
@@ -109,8 +109,17 @@ impl FromRequest<State> for Submitted {
         let fields = Fields::from_request(Request::from_parts(head, body), state).await;
         let fields = fields.map_err(Problem::into_response)?;
         // Whoever was signed out meanwhile gets the form back with what was typed.
-        let visitor = visitor.map_err(|_| sign_in_first(&uri, &headers, &fields))?;
-        visitor.check_csrf(fields.raw("csrf")).map_err(Problem::into_response)?;
+        let visitor = visitor.map_err(|_| redirect::to_sign_in(&redirect::form_again(&uri, &headers, &fields)))?;
+        visitor.check_csrf(fields.raw("csrf")).map_err(|problem| {
+            // Signed in anew in another tab: the browser vouches that the form was ours.
+            if headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin") {
+                let message = "You have signed in anew since this form was opened, so nothing was done yet. \
+                               Look at it and send it once more.";
+                visitor.done(redirect::own(&redirect::form_again(&uri, &headers, &fields)), message)
+            } else {
+                problem.into_response()
+            }
+        })?;
         Ok(Self { visitor, fields })
     }
 }

@@ -20,14 +20,13 @@ pub(crate) fn own(path: &str) -> &str {
     if own { path } else { "/" }
 }
 
-/// To the sign-in page, and from there back: to the page whose form was sent, with what was typed.
-pub(super) fn sign_in_first(uri: &Uri, headers: &HeaderMap, fields: &Fields) -> Response {
+/// The page whose form was sent, filled with what was typed.
+pub(super) fn form_again(uri: &Uri, headers: &HeaderMap, fields: &Fields) -> String {
     let from = headers.get(header::REFERER).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
-    let back = match from {
+    match from {
         Some(from) if from.path() != uri.path() => from.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         _ => format!("{}?{}", uri.path(), fields.to_query()),
-    };
-    to_sign_in(&back)
+    }
 }
 
 /// To the sign-in page, and from there to `back`.

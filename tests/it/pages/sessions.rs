@@ -82,7 +82,12 @@ fn a_write_needs_the_token_of_this_very_session() {
         let sign_in = [("username", "dora"), ("password", PASSWORD)];
         assert_eq!(Browser::new(&console).post_from("/sign-in", &sign_in, &headers).status, 403);
     }
-    dora.page("/account");
+    // In a second tab one has signed in anew: the first one's form comes back with what was typed in it.
+    let path = "/environments/dev/cloud-services/request";
+    let fields = [("csrf", foreign.as_str()), ("justification", "orders")];
+    let back = location(&dora.post_from(path, &fields, &[("sec-fetch-site", "same-origin")]));
+    let page = dora.page(&back);
+    assert!(page.contains("nothing was done yet") && page.contains(">orders</textarea>"), "{page}");
 }
 
 #[test]
