@@ -148,21 +148,10 @@ impl Query {
             self.0.push(if self.0.is_empty() { '?' } else { '&' });
             self.0.push_str(name);
             self.0.push('=');
-            for byte in value.to_string().bytes() {
-                // RFC 3986, section 2.3.
-                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                    self.0.push(byte.into());
-                } else {
-                    self.0.extend(['%', hex(byte >> 4), hex(byte & 15)]);
-                }
-            }
+            self.0.extend(form_urlencoded::byte_serialize(value.to_string().as_bytes()));
         }
         self
     }
-}
-
-fn hex(digit: u8) -> char {
-    char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 impl fmt::Display for Query {
