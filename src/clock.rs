@@ -11,6 +11,10 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
+use utoipa::openapi::{
+    KnownFormat, RefOr,
+    schema::{ObjectBuilder, Schema, SchemaFormat, Type},
+};
 
 /// A point in time: milliseconds since the Unix epoch, UTC.
 ///
@@ -73,6 +77,15 @@ impl Timestamp {
             .to_offset(UtcOffset::UTC)
     }
 }
+
+impl utoipa::PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        let schema = ObjectBuilder::new().schema_type(Type::String).examples(["2026-12-31T23:59:59Z"]);
+        schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).description(Some("RFC 3339.")).into()
+    }
+}
+
+impl utoipa::ToSchema for Timestamp {}
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {

@@ -22,7 +22,7 @@ const HOUR_MILLIS: i64 = 3_600_000;
 const HOURS: i64 = 168;
 
 /// What was counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Tally {
     /// Calls, allowed or not.
     pub calls: u64,
@@ -33,6 +33,7 @@ pub struct Tally {
     /// Bytes of response bodies.
     pub bytes_out: u64,
     /// When the last of them arrived.
+    #[schema(required)]
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -69,7 +70,7 @@ impl Tally {
 }
 
 /// How an access request was used.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Usage {
     /// All of it.
     #[serde(flatten)]
@@ -83,11 +84,13 @@ pub struct Usage {
 }
 
 /// Use of one operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct OperationUse {
     /// The service, if it could be named.
+    #[schema(required)]
     pub service: Option<ServiceId>,
     /// The operation, if it could be named.
+    #[schema(required)]
     pub operation: Option<String>,
     /// What was counted.
     #[serde(flatten)]
@@ -95,7 +98,7 @@ pub struct OperationUse {
 }
 
 /// Use within one hour.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct HourUse {
     /// When the hour begins.
     pub hour: Timestamp,
@@ -105,7 +108,7 @@ pub struct HourUse {
 }
 
 /// Use within one UTC day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DayUse {
     /// The day: `2026-11-23`.
     pub day: String,

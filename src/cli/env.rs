@@ -5,15 +5,12 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::{
-    rest::{Rest, text},
-    terminal::print,
-};
-use crate::{model::AccessRequestId, secret::Secret};
+use super::{connection::Connection, rest::text, terminal::print};
+use crate::model::AccessRequestId;
 
 /// Print the environment variables that make a cloud client use an access request
 ///
-/// For a shell: eval "$(csg env REQUEST)". The API token is taken from the variable CSG_TOKEN. The secret can be read only once, so it is fetched only if asked for.
+/// For a shell: eval "$(csg env REQUEST)". You are who csg login says, or whose API token is in CSG_TOKEN. The secret can be read only once, so it is fetched only if asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The access request's id
@@ -25,17 +22,12 @@ pub(super) struct Args {
     /// Where to write the CA certificate [default: csg/ca.pem in $XDG_DATA_HOME or ~/.local/share]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-    /// The console's address
-    #[arg(long, env = "CSG_URL", default_value = "http://127.0.0.1:3129")]
-    url: String,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let token = std::env::var("CSG_TOKEN").context("set CSG_TOKEN to an API token or a session's")?;
-    let rest = Rest::new(&args.url, Some(Secret::new(token)));
+    let rest = args.connection.rest()?;
     let path = format!("/access-requests/{}", args.request);
     let request = rest.get(&path)?;
     if request.get("access_key_id").is_none_or(Value::is_null) {
@@ -56,7 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let secret = revealed.as_ref().map(|secret| text(secret, "secret_access_key")).transpose()?;
     let key = text(revealed.as_ref().unwrap_or(&request), "access_key_id")?;
     let variables = [("HTTPS_PROXY", endpoint), ("AWS_CA_BUNDLE", &ca_file), ("AWS_ACCESS_KEY_ID", key)];
-    print(if args.json { as_json(&variables, secret) } else { as_shell(&variables, secret) })?;
+    print(if args.connection.json { as_json(&variables, secret) } else { as_shell(&variables, secret) })?;
     Ok(ExitCode::SUCCESS)
 }
 

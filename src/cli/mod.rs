@@ -2,15 +2,25 @@
 
 #![expect(clippy::doc_markdown, reason = "many doc comments here are the texts of --help")]
 
+mod audit;
 mod ca;
 mod completions;
+mod connection;
+mod credential;
 mod demo;
 mod env;
+mod environment;
 mod http;
 mod init;
+mod input;
+mod login;
+mod request;
 mod rest;
 mod serve;
+mod table;
 mod terminal;
+mod token;
+mod user;
 mod version;
 
 use std::{io, path::PathBuf, process::ExitCode};
@@ -29,24 +39,40 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Args),
     Ca(ca::Args),
     Completions(completions::Args),
+    Credential(credential::Args),
     Demo(demo::Args),
     Env(env::Args),
+    Environment(environment::Args),
     Init(init::Args),
+    Login(login::Args),
+    Logout(login::LogoutArgs),
+    Request(request::Args),
     Serve(serve::Args),
+    Token(token::Args),
+    User(user::Args),
     Version(version::Args),
 }
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Audit(args) => audit::run(&args),
         Command::Ca(args) => ca::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Credential(args) => credential::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Env(args) => env::run(&args),
+        Command::Environment(args) => environment::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Login(args) => login::run(&args),
+        Command::Logout(args) => login::log_out(&args),
+        Command::Request(args) => request::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Token(args) => token::run(&args),
+        Command::User(args) => user::run(&args),
         Command::Version(args) => version::run(&args),
     };
     match outcome {

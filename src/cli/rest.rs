@@ -1,13 +1,16 @@
 //! The REST API as the commands use it: JSON in, JSON out, a refusal in the server's own words.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 use ureq::{Agent, Body, http::Response};
 
 use super::http;
 use crate::secret::Secret;
+
+/// How many items are asked for at once: as many as the API gives.
+const PAGE: usize = 1_000;
 
 /// Where the API is, and as whom.
 #[derive(Clone, Debug)]
@@ -52,6 +55,43 @@ impl Rest {
         self.call("POST", path, Some(body))?.json()
     }
 
+    pub(super) fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call("PATCH", path, Some(body))?.json()
+    }
+
+    pub(super) fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.call("DELETE", path, None)?.json().map(drop)
+    }
+
+    /// The items of a list, page by page: all, or at most `limit`.
+    pub(super) fn list(&self, path: &str, query: &Query, limit: Option<usize>) -> anyhow::Result<Value> {
+        let limit = limit.unwrap_or(usize::MAX);
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        while items.len() < limit {
+            let size = (limit - items.len()).min(PAGE);
+            let query = query.clone().with("cursor", cursor.as_ref());
+            // What is not in pages takes no size.
+            let query = if path == "/tokens" { query } else { query.with("limit", Some(&size)) };
+            let page = self.get(&format!("{path}{query}"))?;
+            let Some(found) = page.get("items").and_then(Value::as_array) else { bail!("the answer is not a list") };
+            items.extend(found.iter().cloned());
+            cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(Value::Array(items))
+    }
+
+    /// Does the caller hold a permission everywhere?
+    pub(super) fn may(&self, permission: &str) -> anyhow::Result<bool> {
+        let me = self.get("/me")?;
+        let scopes = me.get("permissions").and_then(Value::as_array).into_iter().flatten();
+        let everywhere = scopes.filter(|scope| scope.get("environment").is_none_or(Value::is_null));
+        let mut held = everywhere.filter_map(|scope| scope.get("permissions")?.as_array()).flatten();
+        Ok(held.any(|held| held == permission))
+    }
+
     /// Any answer, a refusal too.
     pub(super) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         let url = format!("{}/api/v1{path}", self.base);
@@ -79,7 +119,8 @@ impl Answer {
             return serde_json::from_str(if self.body.is_empty() { "null" } else { &self.body })
                 .context("the answer is not JSON: is this the console's address?");
         }
-        Err(anyhow!("the gateway refused: {}", self.refusal()))
+        let hint = if self.status == 401 { "; sign in with `csg login NAME`" } else { "" };
+        Err(anyhow!("the gateway refused: {}{hint}", self.refusal()))
     }
 
     /// The words of an RFC 9457 problem, or the bare status.
@@ -89,6 +130,33 @@ impl Answer {
             Ok(words) => format!("{words} ({})", self.status),
             Err(_) => format!("HTTP status {}", self.status),
         }
+    }
+}
+
+/// The parameters of a query.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Query(String);
+
+impl Query {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// With one more, if there is a value.
+    pub(super) fn with(mut self, name: &str, value: Option<&impl fmt::Display>) -> Self {
+        if let Some(value) = value {
+            self.0.push(if self.0.is_empty() { '?' } else { '&' });
+            self.0.push_str(name);
+            self.0.push('=');
+            self.0.extend(form_urlencoded::byte_serialize(value.to_string().as_bytes()));
+        }
+        self
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

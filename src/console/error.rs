@@ -7,22 +7,29 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{audit, model::Status, workflow};
 
-/// An answer that tells what is wrong and what to do. `title` is the same for each `kind`, `detail` is of the case.
-#[derive(Clone, Debug, Serialize)]
+/// An answer that tells what is wrong and what to do. `title` is the same for each `type`, `detail` is of the case.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
+    /// The kind of problem: `urn:csg:problem:` and a word.
+    #[schema(format = "uri", examples("urn:csg:problem:conflict"))]
     #[serde(rename = "type", serialize_with = "as_urn")]
     kind: &'static str,
-    title: &'static str,
+    pub(crate) title: &'static str,
+    #[schema(value_type = u16, minimum = 400, maximum = 599)]
     #[serde(serialize_with = "as_number")]
     pub(crate) status: StatusCode,
+    /// What happened, why, and what to do.
     pub(crate) detail: String,
     /// What is wrong, field by field.
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldError>,
+    pub(crate) errors: Vec<FieldError>,
     /// For a conflict: the status that the access request has now.
+    #[schema(value_type = Option<Status>, nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     current_status: Option<&'static str>,
     /// When trying again makes sense.
@@ -31,8 +38,9 @@ pub(crate) struct Problem {
 }
 
 /// What is wrong with one field of a body or one parameter of a query.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct FieldError {
+    /// Its name, or its path where it lies deeper; empty if the whole is meant.
     pub(crate) field: String,
     pub(crate) detail: String,
 }
@@ -58,7 +66,7 @@ impl Problem {
     }
 
     /// 403.
-    fn forbidden(detail: impl Into<String>) -> Self {
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this", detail)
     }
 
@@ -195,6 +203,8 @@ impl IntoResponse for Problem {
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
         }
+        // For whoever shows it as a page.
+        answer.extensions_mut().insert(self);
         answer
     }
 }

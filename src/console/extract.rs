@@ -31,7 +31,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-/// For calls whose body may be left out: none if it is empty.
+/// For calls whose body may be left out: none if it is empty, or `null`.
 impl<S: Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
     type Rejection = Problem;
 
@@ -41,7 +41,7 @@ impl<S: Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
         match (body.is_empty(), json) {
             (true, _) => Ok(None),
             (false, false) => Err(Problem::unsupported_media_type()),
-            (false, true) => parse(&body).map(|body| Some(Self(body))),
+            (false, true) => parse::<Option<T>>(&body).map(|body| body.map(Self)),
         }
     }
 }

@@ -2,18 +2,21 @@
 
 mod api;
 mod assets;
+mod cookie;
+mod csrf;
 mod error;
 mod extract;
 mod pages;
+mod reference;
 mod serve;
 mod session;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
-    middleware::map_response,
+    middleware::{from_fn, map_response},
     response::Response,
     routing::get,
 };
@@ -39,27 +42,34 @@ pub struct State {
 
 /// Everything that the console's port answers.
 pub fn router(state: State) -> Router {
+    let is_secure = state.is_secure();
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .nest("/api/v1", api::routes())
         .merge(pages::routes())
         .merge(assets::routes())
+        .merge(reference::routes())
         .fallback(async || Problem::not_found("Nothing has this address."))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(map_response(guard))
+        .layer(from_fn(pages::problems_as_pages))
+        .layer(map_response(move |answer| ready(guard(answer, is_secure))))
         .with_state(state)
 }
 
 /// What every answer tells a browser: nothing from elsewhere, in no frame, no guessing, no trace.
-async fn guard(mut answer: Response) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-                          base-uri 'none'; frame-ancestors 'none'";
+fn guard(mut answer: Response, is_secure: bool) -> Response {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+                          form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     let mut set = |name: HeaderName, value: &'static str| {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     };
+    if is_secure {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
     set(header::CACHE_CONTROL, "no-store");
     set(header::CONTENT_SECURITY_POLICY, POLICY);
-    set(header::REFERRER_POLICY, "no-referrer");
+    // With "no-referrer" browsers would also hide from us where a form was sent from.
+    set(header::REFERRER_POLICY, "same-origin");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
     set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
@@ -68,6 +78,11 @@ async fn guard(mut answer: Response) -> Response {
 }
 
 impl State {
+    /// Do browsers reach the console over TLS?
+    fn is_secure(&self) -> bool {
+        self.console.starts_with("https:")
+    }
+
     /// Where the gateway gives out its CA certificate.
     fn ca_url(&self) -> String {
         format!("{}/cert/pem", self.endpoint)

@@ -55,8 +55,10 @@ pub async fn serve(listener: TcpListener, router: Router, clock: Clock, shutdown
 }
 
 async fn connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         let router = router.clone();
+        // For answers that last until somebody ends them.
+        request.extensions_mut().insert(shutdown.clone());
         async move {
             Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}))
         }

@@ -2,10 +2,10 @@
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, Method, header, request::Parts},
 };
 
-use super::{State, error::Problem};
+use super::{State, cookie, csrf, error::Problem};
 use crate::{
     secret::Secret,
     workflow::{self, Caller},
@@ -19,14 +19,33 @@ impl FromRequestParts<State> for Session {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers)
-            .ok_or_else(|| Problem::unauthenticated("Send a token: Authorization: Bearer TOKEN."))?;
-        let workflow = state.workflow.clone();
-        run(move || workflow.caller(&token)).await.map(Self)
+        let token = match bearer(&parts.headers) {
+            Some(token) => token,
+            None => by_cookie(parts, state)?,
+        };
+        Self::of(state, token).await
     }
 }
 
+/// A browser sends its cookie along whoever made it send the request, so a write must show that it means it.
+fn by_cookie(parts: &Parts, state: &State) -> Result<Secret, Problem> {
+    let token = cookie::SESSION.find(state, &parts.headers).map(Secret::new);
+    let token = token.ok_or_else(|| Problem::unauthenticated("Send a token: Authorization: Bearer TOKEN."))?;
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        csrf::check_origin(&parts.headers)?;
+        let shown = parts.headers.get(csrf::HEADER).and_then(|value| value.to_str().ok());
+        csrf::check(&token, shown.unwrap_or_default())?;
+    }
+    Ok(token)
+}
+
 impl Session {
+    /// Whoever has shown `token`.
+    pub(crate) async fn of(state: &State, token: Secret) -> Result<Self, Problem> {
+        let workflow = state.workflow.clone();
+        run(move || workflow.caller(&token)).await.map(Self)
+    }
+
     /// The caller, for work on a thread that may block.
     pub(crate) fn caller(&self) -> &Caller {
         &self.0

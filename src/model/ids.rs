@@ -1,8 +1,16 @@
 //! Names of things, one type each, so that one can't be passed for another.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use utoipa::openapi::{
+    RefOr,
+    schema::{ObjectBuilder, Schema, Type},
+};
 
 /// The text does not have the form of the id it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +21,7 @@ pub struct IdError {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $pattern:literal, $example:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
@@ -51,12 +59,30 @@ macro_rules! id {
             }
         }
 
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                schema($what, $rule, $pattern, $example)
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 Self::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
             }
         }
     };
+}
+
+/// The form of an id as the OpenAPI document tells it.
+fn schema(what: &str, rule: &str, pattern: &str, example: &str) -> RefOr<Schema> {
+    let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).examples([example]);
+    schema.description(Some(format!("{}: {rule}.", what.trim_start_matches("an ").trim_start_matches("a ")))).into()
 }
 
 fn of(text: &str, lengths: std::ops::RangeInclusive<usize>, allowed: fn(char) -> bool) -> bool {
@@ -72,6 +98,8 @@ id!(
     AccessKeyId,
     "an access key id",
     "16 to 128 letters, digits or underscores",
+    r"^[A-Za-z0-9_]{16,128}$",
+    "CSGA3EXAMPLE7KEY2QXY",
     |text| of(text, 16..=128, |c| c.is_ascii_alphanumeric() || c == '_')
 );
 id!(
@@ -79,6 +107,8 @@ id!(
     AccessRequestId,
     "an access request id",
     "1 to 40 lower-case letters, digits or hyphens",
+    r"^[a-z0-9-]{1,40}$",
+    "019ab3c4d5e6f708",
     |text| of(text, 1..=40, |c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
 );
 id!(
@@ -86,6 +116,8 @@ id!(
     AccountId,
     "an account id",
     "12 digits",
+    r"^[0-9]{12}$",
+    "123456789012",
     |text| of(text, 12..=12, |c| c.is_ascii_digit())
 );
 id!(
@@ -93,6 +125,8 @@ id!(
     CloudId,
     "a cloud",
     "1 to 63 lower-case letters, digits or inner hyphens",
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+    "aws",
     slug
 );
 id!(
@@ -100,6 +134,8 @@ id!(
     CredentialId,
     "a credential id",
     "1 to 40 lower-case letters, digits or hyphens",
+    r"^[a-z0-9-]{1,40}$",
+    "019ab3c4d5e6f709",
     |text| of(text, 1..=40, |c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
 );
 id!(
@@ -107,6 +143,8 @@ id!(
     EnvironmentId,
     "an environment id",
     "1 to 63 lower-case letters, digits or inner hyphens",
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+    "payments-dev",
     slug
 );
 id!(
@@ -114,6 +152,8 @@ id!(
     ServiceId,
     "a service",
     "1 to 63 lower-case letters, digits or inner hyphens",
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+    "dynamodb",
     slug
 );
 id!(
@@ -121,6 +161,8 @@ id!(
     UserName,
     "a user name",
     "1 to 64 letters, digits, or any of . _ - @, beginning with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$",
+    "dora",
     |text| of(text, 1..=64, |c| c.is_ascii_alphanumeric() || "._-@".contains(c))
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
 );

@@ -19,7 +19,7 @@ pub struct User {
 }
 
 /// A role, account-wide or in one environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoleAssignment {
     /// The role.
@@ -29,7 +29,7 @@ pub struct RoleAssignment {
 }
 
 /// The built-in roles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything.
@@ -43,7 +43,7 @@ pub enum Role {
 }
 
 /// What a person may do. The names are those of the REST API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum Permission {
     /// See all access requests, approve, deny, revoke and archive them.
     #[serde(rename = "access_requests.manage")]
@@ -95,6 +95,19 @@ impl Permission {
 }
 
 impl Role {
+    /// Every role there is.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Approver, Self::Auditor, Self::Developer];
+
+    /// The name in the REST API: `developer`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Approver => "approver",
+            Self::Auditor => "auditor",
+            Self::Developer => "developer",
+        }
+    }
+
     /// What the role allows.
     pub const fn permissions(self) -> &'static [Permission] {
         match self {

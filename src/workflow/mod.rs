@@ -9,6 +9,7 @@
 //!
 //! Everything here blocks: on the disk, and on password hashing. Call it from a thread that may.
 
+mod account;
 mod auditor;
 mod authority;
 mod caller;
@@ -18,6 +19,7 @@ mod environments;
 mod error;
 mod expire;
 mod grants;
+mod news;
 mod page;
 mod password;
 mod people;
@@ -44,6 +46,7 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use account::OwnSession;
 pub use auditor::{Auditor, EventFilter};
 pub use authority::StoredAuthority;
 pub use caller::{Caller, Scope};
@@ -51,6 +54,7 @@ pub use credentials::{CredentialAdministrator, CredentialChange, NewCredential};
 pub use duration::{DurationError, parse_duration};
 pub use environments::{EnvironmentAdministrator, EnvironmentChange, EnvironmentView, NewEnvironment};
 pub use error::{Error, FieldError};
+pub use news::News;
 pub use page::{Page, PageRequest};
 pub use people::{Administrator, NewUser, UserChange};
 pub use requests::{
@@ -83,6 +87,7 @@ struct Inner {
     in_order: Mutex<()>,
     passwords: password::Passwords,
     throttle: throttle::Throttle,
+    waiting: requests::Waiting,
 }
 
 impl std::fmt::Debug for Workflow {
@@ -102,6 +107,7 @@ impl Workflow {
             in_order: Mutex::new(()),
             passwords: password::Passwords::default(),
             throttle: throttle::Throttle::default(),
+            waiting: requests::Waiting::default(),
         }));
         let all = grants::all(&workflow.read()?, workflow.0.store.sealer(), workflow.0.clock.now())?;
         workflow.0.publisher.publish(all);
@@ -117,6 +123,11 @@ impl Workflow {
     /// Tells of every commit: then [`Workflow::next_expiry`] may be another.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.0.store.watch()
+    }
+
+    /// The time, as the use cases see it.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     fn read(&self) -> Result<Reader, Error> {

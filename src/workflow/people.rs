@@ -2,7 +2,7 @@
 
 use super::{Caller, Error, Page, PageRequest, Transaction, caller::demand, error::Checks, tokens, transaction::Act};
 use crate::{
-    model::{Permission, Role, RoleAssignment, User, UserName},
+    model::{Permission, RoleAssignment, User, UserName},
     secret::Secret,
     store::{
         Order, Read as _, Span,
@@ -164,15 +164,9 @@ fn record_act(
 }
 
 fn describe(roles: &[RoleAssignment]) -> String {
-    let name = |role| match role {
-        Role::Admin => "admin",
-        Role::Approver => "approver",
-        Role::Auditor => "auditor",
-        Role::Developer => "developer",
-    };
     let one = |held: &RoleAssignment| match &held.environment {
-        Some(environment) => format!("{} in {environment}", name(held.role)),
-        None => name(held.role).to_owned(),
+        Some(environment) => format!("{} in {environment}", held.role.name()),
+        None => held.role.name().to_owned(),
     };
     if roles.is_empty() { "no roles".into() } else { roles.iter().map(one).collect::<Vec<_>>().join(", ") }
 }

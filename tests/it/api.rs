@@ -1,7 +1,7 @@
-//! The REST API and the pages, over real HTTP: who may do what, the life of an access request, what goes wrong.
+//! The REST API, over real HTTP: who may do what, the life of an access request, what goes wrong.
 
-mod harness;
+pub(crate) mod harness;
 mod life;
-mod pages;
+mod openapi;
 mod permissions;
 mod refusals;

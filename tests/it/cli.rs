@@ -1,6 +1,7 @@
 //! The executable as users and scripts meet it: what it prints, where, and with which exit status.
 
 mod env;
+mod rest;
 mod site;
 mod stop;
 
@@ -41,7 +42,51 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn help() {
     let site = Site::new();
-    for command in ["", "ca", "ca export", "ca show", "completions", "demo", "env", "init", "serve", "version"] {
+    for command in [
+        "",
+        "audit",
+        "ca",
+        "ca export",
+        "ca show",
+        "completions",
+        "credential",
+        "credential add",
+        "credential list",
+        "credential remove",
+        "credential show",
+        "credential update",
+        "demo",
+        "env",
+        "environment",
+        "environment create",
+        "environment update",
+        "init",
+        "login",
+        "logout",
+        "request",
+        "request approve",
+        "request archive",
+        "request create",
+        "request deny",
+        "request list",
+        "request revoke",
+        "request rotate",
+        "request secret",
+        "request show",
+        "request usage",
+        "request withdraw",
+        "serve",
+        "token",
+        "token create",
+        "token remove",
+        "user",
+        "user add",
+        "user disable",
+        "user list",
+        "user reset-password",
+        "user roles",
+        "version",
+    ] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "help".to_owned() } else { format!("help {command}").replace(' ', "_") };
         insta::assert_snapshot!(name, succeeds(&site.run(&arguments)));

@@ -14,3 +14,4 @@ mod cli;
 mod docs;
 mod gateway;
 mod harness;
+mod pages;

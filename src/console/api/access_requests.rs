@@ -7,6 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     list::{Limit, Page},
@@ -27,7 +28,8 @@ use crate::{
     },
 };
 
-#[derive(Serialize)]
+/// A wish to use services of a cloud, and what became of it.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct AccessRequest {
     id: AccessRequestId,
     environment: EnvironmentId,
@@ -37,32 +39,44 @@ pub(crate) struct AccessRequest {
     requested_by: UserName,
     justification: String,
     /// As asked for; null: until revoked.
+    #[schema(required)]
     duration: Option<Span>,
     created_at: Timestamp,
+    #[schema(required)]
     decided_by: Option<UserName>,
+    #[schema(required)]
     decided_at: Option<Timestamp>,
+    #[schema(required)]
     decision_comment: Option<String>,
+    #[schema(required)]
     credential: Option<CredentialId>,
+    #[schema(required)]
     policy_group: Option<String>,
     allow_credential_operations: Vec<String>,
+    #[schema(required)]
     expires_at: Option<Timestamp>,
+    #[schema(required)]
     access_key_id: Option<AccessKeyId>,
     /// The requester can read a secret now, once.
     secret_available: bool,
     keys: Vec<Key>,
+    #[schema(required)]
     last_used_at: Option<Timestamp>,
     /// Where cloud clients find the gateway.
     endpoint: String,
     ca_url: String,
 }
 
-#[derive(Serialize)]
-struct Key {
+/// One of an access request's key pairs; the secret is not in it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Key {
     access_key_id: AccessKeyId,
     created_at: Timestamp,
     /// When its secret was read; null while it waits for that.
+    #[schema(required)]
     revealed_at: Option<Timestamp>,
     /// When it ends because another has replaced it.
+    #[schema(required)]
     ends_at: Option<Timestamp>,
 }
 
@@ -102,15 +116,34 @@ impl AccessRequest {
     }
 }
 
-#[derive(Deserialize)]
+/// A wish for access.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewAccessRequest)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct New {
     cloud: CloudId,
+    /// Ids of `GET /clouds`; repeats don't count.
+    #[schema(min_items = 1)]
     services: Vec<ServiceId>,
+    /// Why; at most 4,000 bytes.
+    #[schema(min_length = 1, max_length = 4000, examples("The order service keeps its orders in DynamoDB."))]
     justification: String,
+    /// For how long, from approval; until revoked if null.
     duration: Option<Span>,
 }
 
+/// Ask for access
+///
+/// Needs `cloud_services.request` in the environment. The request then waits for an approver.
+#[utoipa::path(
+    post,
+    path = "/api/v1/environments/{id}/access-requests",
+    operation_id = "create_access_request",
+    tag = "Access requests",
+    params(("id" = EnvironmentId, Path, description = "The environment's slug.")),
+    request_body = New,
+    responses((status = 201, description = "Made.", body = AccessRequest, headers(("location" = String, description = "Where what was made is.")))),
+)]
 pub(crate) async fn create(
     FromState(state): FromState<State>,
     session: Session,
@@ -124,15 +157,24 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, location, Json(AccessRequest::new(&state, made))))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
-    /// One status, or several with commas between them.
+    /// One status, or several with commas between them: pending, approved, active, denied, withdrawn, revoked, expired,
+    /// archived.
+    #[param(
+        pattern = r"^(pending|approved|active|denied|withdrawn|revoked|expired|archived)(,(pending|approved|active|denied|withdrawn|revoked|expired|archived))*$",
+        example = "pending,approved"
+    )]
     status: Option<String>,
     environment: Option<EnvironmentId>,
     requested_by: Option<UserName>,
+    /// How many items the page may have.
     #[serde(default)]
+    #[param(inline, required = false)]
     limit: Limit,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -149,6 +191,17 @@ impl Filter {
     }
 }
 
+/// List all access requests
+///
+/// Account scope: needs `access_requests.manage` everywhere. Newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/access-requests",
+    operation_id = "list_access_requests",
+    tag = "Access requests",
+    params(Filter),
+    responses((status = 200, description = "A page of the list.", body = Page<AccessRequest>)),
+)]
 pub(crate) async fn list(
     FromState(state): FromState<State>,
     session: Session,
@@ -159,6 +212,17 @@ pub(crate) async fn list(
     Ok(Json(Page::of(page, |view| AccessRequest::new(&state, view))))
 }
 
+/// List an environment's access requests
+///
+/// The caller's own, or all for who may see them. Newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/environments/{id}/access-requests",
+    operation_id = "list_environment_access_requests",
+    tag = "Access requests",
+    params(("id" = EnvironmentId, Path, description = "The environment's slug."), Filter),
+    responses((status = 200, description = "A page of the list.", body = Page<AccessRequest>)),
+)]
 pub(crate) async fn list_in_environment(
     FromState(state): FromState<State>,
     session: Session,
@@ -173,6 +237,17 @@ pub(crate) async fn list_in_environment(
     Ok(Json(Page::of(page, |view| AccessRequest::new(&state, view))))
 }
 
+/// Show an access request
+///
+/// For who made it, and for who may decide it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/access-requests/{id}",
+    operation_id = "show_access_request",
+    tag = "Access requests",
+    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
+    responses((status = 200, description = "As it is now.", body = AccessRequest)),
+)]
 pub(crate) async fn show(
     FromState(state): FromState<State>,
     session: Session,
@@ -182,17 +257,38 @@ pub(crate) async fn show(
     Ok(Json(AccessRequest::new(&state, view)))
 }
 
-#[derive(Deserialize)]
+/// A yes, and what it is for.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Approval)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Approve {
+    /// The real credential behind the key: one of the environment's.
     credential: CredentialId,
+    /// None yet: null or left out.
     policy_group: Option<String>,
+    /// When access ends; if null, after the duration that was asked for, or when revoked.
     expires_at: Option<Timestamp>,
+    /// Operations that hand out cloud credentials and are allowed all the same.
     #[serde(default)]
+    #[schema(examples(json!(["sts:AssumeRole"])))]
     allow_credential_operations: Vec<String>,
+    /// At most 4,000 bytes.
+    #[schema(max_length = 4000)]
     comment: Option<String>,
 }
 
+/// Approve an access request
+///
+/// Needs `access_requests.manage`. Nobody approves their own request unless the settings say so. The key starts to work when the requester has read its secret.
+#[utoipa::path(
+    post,
+    path = "/api/v1/access-requests/{id}/approve",
+    operation_id = "approve_access_request",
+    tag = "Access requests",
+    request_body = Approve,
+    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
+    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
+)]
 pub(crate) async fn approve(
     FromState(state): FromState<State>,
     session: Session,
@@ -205,9 +301,11 @@ pub(crate) async fn approve(
 }
 
 /// What may go with a step; the whole body may be left out.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Comment {
+    /// At most 4,000 bytes.
+    #[schema(max_length = 4000)]
     comment: Option<String>,
 }
 
@@ -217,6 +315,18 @@ fn comment(body: MaybeComment) -> Option<String> {
     body.and_then(|extract::Json(body)| body.comment)
 }
 
+/// Deny an access request
+///
+/// Needs `access_requests.manage`; the request is `pending`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/access-requests/{id}/deny",
+    operation_id = "deny_access_request",
+    tag = "Access requests",
+    request_body(content = Option<Comment>, description = "May be left out."),
+    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
+    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
+)]
 pub(crate) async fn deny(
     FromState(state): FromState<State>,
     session: Session,
@@ -226,6 +336,18 @@ pub(crate) async fn deny(
     step(state, session, move |caller| caller.approver(&id)?.deny(comment(body).as_deref())).await
 }
 
+/// End access
+///
+/// Needs `access_requests.manage`. The next call is refused, and a stream in flight ends within 5 seconds. It can't be undone.
+#[utoipa::path(
+    post,
+    path = "/api/v1/access-requests/{id}/revoke",
+    operation_id = "revoke_access_request",
+    tag = "Access requests",
+    request_body(content = Option<Comment>, description = "May be left out."),
+    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
+    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
+)]
 pub(crate) async fn revoke(
     FromState(state): FromState<State>,
     session: Session,
@@ -235,6 +357,18 @@ pub(crate) async fn revoke(
     step(state, session, move |caller| caller.approver(&id)?.revoke(comment(body).as_deref())).await
 }
 
+/// Put an access request away
+///
+/// Needs `access_requests.manage`. One that is `approved` or `active` is disabled by it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/access-requests/{id}/archive",
+    operation_id = "archive_access_request",
+    tag = "Access requests",
+    request_body(content = Option<Comment>, description = "May be left out."),
+    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
+    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
+)]
 pub(crate) async fn archive(
     FromState(state): FromState<State>,
     session: Session,
@@ -244,6 +378,18 @@ pub(crate) async fn archive(
     step(state, session, move |caller| caller.approver(&id)?.archive(comment(body).as_deref())).await
 }
 
+/// Take an access request back
+///
+/// For who made it, while it is `pending`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/access-requests/{id}/withdraw",
+    operation_id = "withdraw_access_request",
+    tag = "Access requests",
+    request_body(content = Option<Comment>, description = "May be left out."),
+    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
+    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
+)]
 pub(crate) async fn withdraw(
     FromState(state): FromState<State>,
     session: Session,
@@ -253,14 +399,27 @@ pub(crate) async fn withdraw(
     step(state, session, move |caller| caller.owner(&id)?.withdraw(comment(body).as_deref())).await
 }
 
-#[derive(Deserialize)]
+/// How the old key ends.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Rotation)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rotate {
-    /// How long the present key goes on working once the new secret was read.
+    /// How long the present key goes on working once the new secret was read: at most `7d`; not at all if left out.
     overlap: Option<Span>,
 }
 
-/// Makes a new one-time secret: `POST …/secret` reads it.
+/// Make a new key pair
+///
+/// For who made the request, while it is `active`. The answer is the request with `secret_available: true`; `POST …/secret` then gives the new pair, once. The old key goes on working until the new secret was read and the overlap is over.
+#[utoipa::path(
+    post,
+    path = "/api/v1/access-requests/{id}/rotate",
+    operation_id = "rotate_access_request",
+    tag = "Access requests",
+    request_body(content = Option<Rotate>, description = "May be left out."),
+    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
+    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
+)]
 pub(crate) async fn rotate(
     FromState(state): FromState<State>,
     session: Session,
@@ -272,7 +431,8 @@ pub(crate) async fn rotate(
     step(state, session, move |caller| caller.owner(&id)?.rotate(overlap)).await
 }
 
-#[derive(Serialize)]
+/// A key pair, as it is shown once.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct OneTimeSecret {
     access_key_id: AccessKeyId,
     secret_access_key: String,
@@ -280,6 +440,17 @@ pub(crate) struct OneTimeSecret {
     ca_url: String,
 }
 
+/// Read the secret, once
+///
+/// For who made the request, after approval or rotation. It works exactly once, even for two calls at the same moment; from then on the key works. Afterwards 410.
+#[utoipa::path(
+    post,
+    path = "/api/v1/access-requests/{id}/secret",
+    operation_id = "read_secret",
+    tag = "Access requests",
+    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
+    responses((status = 200, description = "The key pair. It is never shown again.", body = OneTimeSecret), (status = 409, description = "There is no secret in its present status, which the problem names."), (status = 410, description = "The secret was read already.")),
+)]
 pub(crate) async fn secret(
     FromState(state): FromState<State>,
     session: Session,
@@ -294,6 +465,17 @@ pub(crate) async fn secret(
     }))
 }
 
+/// Show how access was used
+///
+/// Calls, errors, bytes and last use; by service and operation, by hour and by day (UTC).
+#[utoipa::path(
+    get,
+    path = "/api/v1/access-requests/{id}/usage",
+    operation_id = "show_usage",
+    tag = "Access requests",
+    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
+    responses((status = 200, description = "What was counted.", body = Usage)),
+)]
 pub(crate) async fn usage(
     FromState(state): FromState<State>,
     session: Session,

@@ -19,6 +19,7 @@ use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc},
 };
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     list::{Limit, Page},
@@ -41,29 +42,54 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Each export holds a thread and a read of the state while its client takes its time.
 static EXPORTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Question {
+    /// Not before.
     from: Option<Timestamp>,
+    /// Before.
     to: Option<Timestamp>,
+    /// Of this access request.
     request: Option<AccessRequestId>,
+    /// Calls with this person's keys, and what they did.
     user: Option<UserName>,
     environment: Option<EnvironmentId>,
     service: Option<ServiceId>,
     operation: Option<String>,
     outcome: Option<Outcome>,
+    /// How many items the page may have.
     #[serde(default)]
+    #[param(inline, required = false)]
     limit: Limit,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// What happened: `kind` tells which.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum Entry {
+pub(crate) enum Entry {
+    /// A call of a cloud client.
     Call(CallRecord),
+    /// An act of a person, or of the gateway itself.
     Event(WorkflowEvent),
 }
 
+/// Read the audit log
+///
+/// What cloud clients called and what people did, as one list, newest first. Needs `audit.read`, everywhere or in the `environment` that is asked for. `service`, `operation` and `outcome` leave calls only.
+///
+/// With `Accept: application/x-ndjson` everything that fits is streamed, one object a line; `limit` does not count then.
+#[utoipa::path(
+    get,
+    path = "/api/v1/audit",
+    operation_id = "list_audit",
+    tag = "Audit",
+    params(Question),
+    responses((status = 200, description = "A page of the list, or all of it as lines.", content((Page<Entry> = "application/json"), (Entry = "application/x-ndjson"))), (status = 404, description = "There is no such environment."), (status = 429, description = "Too many exports run.")),
+)]
 pub(crate) async fn list(
     FromState(state): FromState<State>,
     headers: HeaderMap,

@@ -2,13 +2,16 @@
 
 use axum::{Json, extract};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{clock::Timestamp, console::State};
 
-#[derive(Serialize)]
+/// Whom clients of the gateway are to trust.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct CertificateAuthority {
     subject: String,
     serial: String,
+    /// Pairs of upper-case hexadecimal digits, with colons.
     fingerprint_sha256: String,
     not_before: Timestamp,
     not_after: Timestamp,
@@ -16,9 +19,22 @@ pub(crate) struct CertificateAuthority {
     permitted_domains: Vec<String>,
     permitted_addresses: Vec<String>,
     pem: String,
+    /// Where the gateway gives it out as PEM.
+    #[schema(format = "uri")]
     ca_url: String,
 }
 
+/// Show the certificate authority
+///
+/// Whom clients of the gateway are to trust. Nothing in it is secret, so nobody has to sign in.
+#[utoipa::path(
+    get,
+    path = "/api/v1/ca",
+    operation_id = "show_ca",
+    tag = "Certificate authority",
+    security(()),
+    responses((status = 200, description = "The certificate.", body = CertificateAuthority)),
+)]
 pub(crate) async fn show(extract::State(state): extract::State<State>) -> Json<CertificateAuthority> {
     let authority = &state.authority;
     Json(CertificateAuthority {

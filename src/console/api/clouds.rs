@@ -2,6 +2,7 @@
 
 use axum::Json;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     cloud::aws::Catalogue,
@@ -9,20 +10,34 @@ use crate::{
     model::{CloudId, ServiceId},
 };
 
-#[derive(Serialize)]
+/// A cloud.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Cloud {
     id: CloudId,
+    #[schema(examples("Amazon Web Services"))]
     name: &'static str,
     services: Vec<Service>,
 }
 
-#[derive(Serialize)]
+/// A service of a cloud.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Service {
     id: ServiceId,
     name: &'static str,
+    /// What it is for, in a sentence.
     about: &'static str,
 }
 
+/// List clouds and their services
+///
+/// What can be asked for.
+#[utoipa::path(
+    get,
+    path = "/api/v1/clouds",
+    operation_id = "list_clouds",
+    tag = "Clouds",
+    responses((status = 200, description = "All of them.", body = Vec<Cloud>)),
+)]
 pub(crate) async fn list(_: Session) -> Json<Vec<Cloud>> {
     let service = |service: &crate::cloud::aws::Service| Service {
         id: service.id.clone(),

@@ -6,6 +6,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::list::{Limit, Page};
 use crate::{
@@ -21,14 +22,16 @@ use crate::{
 };
 
 /// How the credential comes by its keys.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[schema(as = CredentialKind)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+pub(crate) enum Kind {
     /// A long-lived key, as given.
     Static,
 }
 
-#[derive(Serialize)]
+/// A real cloud credential, without its secret.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Credential {
     id: CredentialId,
     name: String,
@@ -46,40 +49,68 @@ impl From<model::Credential> for Credential {
     }
 }
 
-#[derive(Deserialize)]
+/// A cloud credential to be kept.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewCredential)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct New {
+    /// At most 200 bytes.
+    #[schema(min_length = 1, max_length = 200, examples("payments account"))]
     name: String,
     cloud: CloudId,
     #[serde(rename = "kind")]
     _kind: Kind,
+    #[schema(pattern = "^[A-Za-z0-9_]{16,128}$", examples("AKIAIOSFODNN7EXAMPLE"))]
     access_key_id: String,
+    #[schema(value_type = String, format = Password, write_only, pattern = "^[!-~]{1,512}$")]
     secret_access_key: Secret,
+    #[schema(value_type = Option<String>, format = Password, write_only, pattern = "^[!-~]{1,16384}$")]
     session_token: Option<Secret>,
+    /// Where it may be picked at approval.
     #[serde(default)]
     environments: Vec<EnvironmentId>,
 }
 
-/// What is left out stays as it is.
-#[derive(Deserialize)]
+/// What is left out stays as it is. The session token goes with the secret: a new secret without one has none.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CredentialChange)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
+    #[schema(pattern = "^[A-Za-z0-9_]{16,128}$")]
     access_key_id: Option<String>,
+    #[schema(value_type = Option<String>, format = Password, write_only, pattern = "^[!-~]{1,512}$")]
     secret_access_key: Option<Secret>,
+    #[schema(value_type = Option<String>, format = Password, write_only, pattern = "^[!-~]{1,16384}$")]
     session_token: Option<Secret>,
     environments: Option<Vec<EnvironmentId>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
     environment: Option<EnvironmentId>,
+    /// How many items the page may have.
     #[serde(default)]
+    #[param(inline, required = false)]
     limit: Limit,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
+/// List cloud credentials
+///
+/// Never their secrets. For who may manage them; with `environment` also for who decides there.
+#[utoipa::path(
+    get,
+    path = "/api/v1/credentials",
+    operation_id = "list_credentials",
+    tag = "Credentials",
+    params(Filter),
+    responses((status = 200, description = "A page of the list.", body = Page<Credential>)),
+)]
 pub(crate) async fn list(session: Session, Query(filter): Query<Filter>) -> Result<Json<Page<Credential>>, Problem> {
     let Filter { environment, limit: Limit(limit), cursor } = filter;
     let page =
@@ -87,6 +118,17 @@ pub(crate) async fn list(session: Session, Query(filter): Query<Filter>) -> Resu
     Ok(Json(Page::of(page, Credential::from)))
 }
 
+/// Add a cloud credential
+///
+/// Needs `credentials.manage`. Its secret goes in and never comes out.
+#[utoipa::path(
+    post,
+    path = "/api/v1/credentials",
+    operation_id = "create_credential",
+    tag = "Credentials",
+    request_body = New,
+    responses((status = 201, description = "Made.", body = Credential, headers(("location" = String, description = "Where what was made is."))), (status = 409, description = "As things stand this can't be added.")),
+)]
 pub(crate) async fn create(
     session: Session,
     extract::Json(new): extract::Json<New>,
@@ -98,10 +140,31 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, location, Json(Credential::from(made))))
 }
 
+/// Show a cloud credential
+#[utoipa::path(
+    get,
+    path = "/api/v1/credentials/{id}",
+    operation_id = "show_credential",
+    tag = "Credentials",
+    params(("id" = CredentialId, Path, description = "The credential's id.")),
+    responses((status = 200, description = "As it is now.", body = Credential)),
+)]
 pub(crate) async fn show(session: Session, Id(id): Id<CredentialId>) -> Result<Json<Credential>, Problem> {
     session.run(move |caller| caller.credential(&id)).await.map(|found| Json(found.into()))
 }
 
+/// Change a cloud credential
+///
+/// Needs `credentials.manage`. A new secret is used from the next call on.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/credentials/{id}",
+    operation_id = "change_credential",
+    tag = "Credentials",
+    params(("id" = CredentialId, Path, description = "The credential's id.")),
+    request_body = Change,
+    responses((status = 200, description = "As it is now.", body = Credential), (status = 409, description = "It is in use in a way that forbids the change.")),
+)]
 pub(crate) async fn change(
     session: Session,
     Id(id): Id<CredentialId>,
@@ -113,6 +176,17 @@ pub(crate) async fn change(
     changed.await.map(|changed| Json(changed.into()))
 }
 
+/// Remove a cloud credential
+///
+/// Needs `credentials.manage`; not while access uses it.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/credentials/{id}",
+    operation_id = "delete_credential",
+    tag = "Credentials",
+    params(("id" = CredentialId, Path, description = "The credential's id.")),
+    responses((status = 204, description = "Removed."), (status = 409, description = "Access uses it.")),
+)]
 pub(crate) async fn delete(session: Session, Id(id): Id<CredentialId>) -> Result<StatusCode, Problem> {
     let deleted = session.run(move |caller| caller.credential_administrator()?.delete(&id));
     deleted.await.map(|()| StatusCode::NO_CONTENT)

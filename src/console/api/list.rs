@@ -1,14 +1,22 @@
 //! Lists, a page at a time.
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, Type},
+    },
+};
 
 use crate::workflow;
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     /// What to ask for next; none at the end.
+    #[schema(required)]
     pub(crate) next_cursor: Option<String>,
 }
 
@@ -29,6 +37,15 @@ impl Default for Limit {
     }
 }
 
+impl PartialSchema for Limit {
+    fn schema() -> RefOr<Schema> {
+        let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(1000));
+        schema.default(Some(50.into())).into()
+    }
+}
+
+impl ToSchema for Limit {}
+
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u16::deserialize(deserializer)? {
@@ -39,11 +56,15 @@ impl<'de> Deserialize<'de> for Limit {
 }
 
 /// Which page is wanted, of lists that have no filter.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Paging {
+    /// How many items the page may have.
     #[serde(default)]
+    #[param(inline, required = false)]
     limit: Limit,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 

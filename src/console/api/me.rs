@@ -2,6 +2,7 @@
 
 use axum::Json;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
@@ -10,7 +11,8 @@ use crate::{
     workflow::Scope,
 };
 
-#[derive(Serialize)]
+/// Who is calling, and what they may do where.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Me {
     #[serde(flatten)]
     person: super::users::Person,
@@ -18,9 +20,11 @@ pub(crate) struct Me {
     token_expires_at: Timestamp,
 }
 
-#[derive(Serialize)]
-struct PermissionsIn {
+/// What may be done in one place.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PermissionsIn {
     /// Everywhere if null.
+    #[schema(required)]
     environment: Option<EnvironmentId>,
     permissions: Vec<Permission>,
 }
@@ -31,6 +35,16 @@ impl From<Scope> for PermissionsIn {
     }
 }
 
+/// Show who is calling
+///
+/// With permissions by scope.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me",
+    operation_id = "show_me",
+    tag = "Sessions",
+    responses((status = 200, description = "The caller.", body = Me)),
+)]
 pub(crate) async fn show(session: Session) -> Result<Json<Me>, Problem> {
     let me = session.run(|caller| {
         Ok(Me {

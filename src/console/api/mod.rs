@@ -9,6 +9,7 @@ mod environments;
 mod list;
 mod me;
 mod merge;
+pub(crate) mod openapi;
 mod sessions;
 mod settings;
 mod span;

@@ -2,19 +2,23 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     console::{error::Problem, extract, session::Session},
     workflow,
 };
 
-#[derive(Serialize)]
+/// What the installation decides for itself.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Settings {
+    /// May somebody approve their own request?
     self_approval: bool,
 }
 
 /// What is left out stays as it is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SettingsChange)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
     self_approval: Option<bool>,
@@ -26,10 +30,31 @@ impl From<workflow::Settings> for Settings {
     }
 }
 
+/// Show the settings
+///
+/// Needs `users.manage`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/settings",
+    operation_id = "show_settings",
+    tag = "Settings",
+    responses((status = 200, description = "As it is now.", body = Settings)),
+)]
 pub(crate) async fn show(session: Session) -> Result<Json<Settings>, Problem> {
     session.run(|caller| caller.administrator()?.settings()).await.map(|settings| Json(settings.into()))
 }
 
+/// Change the settings
+///
+/// Needs `users.manage`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/settings",
+    operation_id = "change_settings",
+    tag = "Settings",
+    request_body = Change,
+    responses((status = 200, description = "As it is now.", body = Settings)),
+)]
 pub(crate) async fn change(
     session: Session,
     extract::Json(change): extract::Json<Change>,

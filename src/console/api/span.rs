@@ -3,6 +3,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, Type},
+    },
+};
 
 use crate::workflow::parse_duration;
 
@@ -15,6 +22,15 @@ impl<'de> Deserialize<'de> for Span {
         parse_duration(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
     }
 }
+
+impl PartialSchema for Span {
+    fn schema() -> RefOr<Schema> {
+        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]+[smhdw]$")).examples(["30d"]);
+        schema.description(Some("A whole number of seconds, minutes, hours, days or weeks; at most ten years.")).into()
+    }
+}
+
+impl ToSchema for Span {}
 
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

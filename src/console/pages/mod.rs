@@ -1,22 +1,65 @@
 //! What people see: one file for each screen, rendered here, whole without scripts.
+//!
+//! A page takes a [`visitor::Visitor`], a write takes a [`form::Submitted`]: without a session neither comes about, and
+//! a form that is not of this session is refused before any page sees it. A page that is for somebody who is signed in
+//! extends `app.html` and has a field `frame`.
 
-mod home;
+mod access_request;
+mod account;
+mod authority;
+mod chart;
+mod clients;
+mod cloud_services;
+mod form;
+mod frame;
+mod live;
+mod problem;
+mod redirect;
+mod request_access;
+mod search;
 mod setup;
+mod sign_in;
+mod snippets;
+mod usage;
+mod visitor;
+mod welcome;
+mod words;
 
 use askama::Template;
 use axum::{
     Router,
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 
+pub(crate) use self::problem::problems_as_pages;
 use super::{State, error::Problem};
 
 /// What the foot of each page names.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn routes() -> Router<State> {
-    Router::new().route("/", get(home::show)).route("/setup", get(setup::show).post(setup::submit))
+    Router::new()
+        .route("/", get(sign_in::start))
+        .route("/access-requests/{id}", get(access_request::show))
+        .route("/access-requests/{id}/rotate", post(access_request::rotate))
+        .route("/access-requests/{id}/secret", get(access_request::no_secret).post(access_request::reveal))
+        .route("/access-requests/{id}/withdraw", post(access_request::withdraw))
+        .route("/account", get(account::show))
+        .route("/account/password", post(account::change_password))
+        .route("/account/sessions/end", post(account::end_session))
+        .route("/ca/{form}", get(authority::download))
+        .route("/clients", get(clients::show))
+        .route("/environments/{id}/cloud-services", get(cloud_services::show))
+        .route("/environments/{id}/cloud-services/request", get(request_access::show).post(request_access::submit))
+        .route("/live", get(live::stream))
+        .route("/search", get(search::show))
+        .route("/setup", get(setup::show).post(setup::submit))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/welcome", get(welcome::show))
+        .route("/welcome/credential", post(welcome::add_credential))
+        .route("/welcome/environment", post(welcome::make_environment))
 }
 
 fn page(template: &impl Template) -> Response {

@@ -10,10 +10,10 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::page;
+use super::{page, redirect, sign_in::begin, visitor::tell};
 use crate::{
     console::{
-        State,
+        State, csrf,
         error::{Problem, capital},
         extract, session,
     },
@@ -47,13 +47,6 @@ struct SetUp<'f> {
     password_error: Option<String>,
 }
 
-#[derive(Template)]
-#[template(path = "setup_done.html")]
-struct Done<'f> {
-    username: &'f str,
-    console: &'f str,
-}
-
 const VOID: &str = "This set-up link is not valid: it works once, for an hour, and only the newest one does. \
                     Start the gateway again and it prints a new one.";
 const IS_SET_UP: &str = "This gateway is set up already. Ask its administrator to add you.";
@@ -79,6 +72,9 @@ pub(crate) async fn show(FromState(state): FromState<State>, link: Result<Query<
 }
 
 pub(crate) async fn submit(FromState(state): FromState<State>, request: Request) -> Response {
+    if let Err(problem) = csrf::check_origin(request.headers()) {
+        return problem.into_response();
+    }
     let (head, body) = request.into_parts();
     let body = match extract::body(body).await {
         Ok(body) => Body::from(body),
@@ -96,10 +92,14 @@ pub(crate) async fn submit(FromState(state): FromState<State>, request: Request)
         }
     };
     let (token, password) = (Secret::new(form.token.as_str()), form.password.clone());
-    let made = session::blocking(move || Ok(state.workflow.finish_set_up(&token, &name, &password))).await;
+    let workflow = state.workflow.clone();
+    let made = session::blocking(move || Ok(workflow.finish_set_up(&token, &name, &password))).await;
     match made {
         Err(problem) => problem.into_response(),
-        Ok(Ok(_)) => page(&Done { username: &form.username, console: &state.console }),
+        Ok(Ok(signed_in)) => {
+            let message = "You are this gateway's administrator. The set-up link no longer works.";
+            tell(&state, begin(&state, redirect::see("/welcome"), &signed_in), message)
+        }
         Ok(Err(error)) => refused(&again, error),
     }
 }

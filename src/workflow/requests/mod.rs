@@ -4,18 +4,22 @@ mod decide;
 mod own;
 mod submit;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 pub use decide::{Approval, Approver};
 pub use own::{Owner, Revealed};
 pub use submit::{NewAccessRequest, Requester};
 
-use super::{Caller, Error, Page, PageRequest, Transaction, caller::sees_environment, grants};
+use super::{Caller, Error, Page, PageRequest, Transaction, caller::sees_environment, grants, settings};
 use crate::{
     clock::Timestamp,
     model::{AccessKeyId, AccessRequest, AccessRequestId, EnvironmentId, Permission, Status, User, UserName},
     store::{
-        Order, Read, Span,
+        Order, Read, Reader, Span,
         tables::{
             access_keys::{ACCESS_KEYS, AccessKeyRecord},
             access_requests::ACCESS_REQUESTS,
@@ -104,6 +108,23 @@ impl Caller {
         self.list(filter, page)
     }
 
+    /// How many access requests wait for a decision that the caller may make.
+    pub fn waiting(&self) -> Result<usize, Error> {
+        let decides = |held: &crate::model::RoleAssignment| {
+            self.user.may(Permission::AccessRequestsManage, held.environment.as_ref())
+        };
+        if !self.user.roles.iter().any(decides) {
+            return Ok(0);
+        }
+        let reader = self.workflow.read()?;
+        let own = settings::read(&reader)?.self_approval;
+        let pending = self.workflow.0.waiting.pending(&reader)?;
+        let waits = |(environment, by): &&(EnvironmentId, UserName)| {
+            (own || *by != self.user.name) && self.user.may(Permission::AccessRequestsManage, Some(environment))
+        };
+        Ok(pending.iter().filter(waits).count())
+    }
+
     fn list(&self, filter: &RequestFilter, page: &PageRequest) -> Result<Page<AccessRequestView>, Error> {
         let span = page.rest(Span::all(), Order::Descending, |id| AccessRequestId::new(id).ok())?;
         let (reader, now) = (self.workflow.read()?, self.workflow.0.clock.now());
@@ -117,7 +138,7 @@ impl Caller {
     }
 }
 
-fn sees(user: &User, request: &AccessRequest) -> bool {
+pub(super) fn sees(user: &User, request: &AccessRequest) -> bool {
     user.name == request.requested_by || user.may(Permission::AccessRequestsManage, Some(&request.environment))
 }
 
@@ -132,6 +153,35 @@ fn keys(read: &impl Read, id: &AccessRequestId) -> Result<Vec<(AccessKeyId, Acce
     let mut keys: Vec<_> = keys.into_iter().map(|((_, id), key)| (id, key)).collect();
     keys.sort_by_key(|(_, key)| key.created_at);
     Ok(keys)
+}
+
+/// Where, and by whom, the access requests were made that are not decided. Every page counts them, so they are read once
+/// for each version of the store.
+#[derive(Default)]
+pub(super) struct Waiting(Mutex<Option<(u64, Pending)>>);
+
+type Pending = Arc<[(EnvironmentId, UserName)]>;
+
+impl Waiting {
+    fn pending(&self, reader: &Reader) -> Result<Pending, Error> {
+        let version = reader.version()?;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, pending)) = &*known
+            && *of == version
+        {
+            return Ok(Arc::clone(pending));
+        }
+        let mut pending = Vec::new();
+        reader.visit(&ACCESS_REQUESTS, &Span::all(), Order::Ascending, |_, request| {
+            if request.status == Status::Pending {
+                pending.push((request.environment, request.requested_by));
+            }
+            Ok::<_, Error>(ControlFlow::Continue(()))
+        })?;
+        let pending: Pending = pending.into();
+        *known = Some((version, Arc::clone(&pending)));
+        Ok(pending)
+    }
 }
 
 fn view(read: &impl Read, request: AccessRequest, now: Timestamp) -> Result<AccessRequestView, Error> {

@@ -24,6 +24,13 @@ class Console:
         self.token: str | None = None
         self.token = self.post("/sessions", username=username, password=password)["token"]
 
+    def document(self) -> dict:
+        """The OpenAPI document."""
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            f"{self.url}/api/openapi.json"
+        ) as answer:
+            return json.load(answer)
+
     def get(self, path: str, **headers: str) -> Any:
         return self.call("GET", path, headers=headers)
 

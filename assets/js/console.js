@@ -1,0 +1,173 @@
+// What makes every page nicer; each works without it.
+
+// "/" goes to the search, unless one is typing.
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const search = document.getElementById("search");
+  if (search && search.checkVisibility()) {
+    event.preventDefault();
+    search.focus();
+  }
+});
+
+// One menu at a time; Escape and a click elsewhere close it.
+const menus = document.querySelectorAll("details.menu");
+const close = (except) => {
+  for (const menu of menus) if (menu !== except && menu.open) menu.open = false;
+};
+addEventListener("click", (event) => close(event.target.closest("details.menu")));
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const open = document.querySelector("details.menu[open]");
+  close();
+  open?.querySelector("summary").focus();
+});
+
+// A form is sent once, however often its button is pressed.
+addEventListener("submit", (event) => {
+  if (event.defaultPrevented) return;
+  if (event.target.dataset.sent) event.preventDefault();
+  else event.target.dataset.sent = "1";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
+
+// Copying, and saying so.
+const copied = async (button, text) => {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // The clipboard is closed to pages that came without TLS from another machine.
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+};
+
+// Leaving a secret that was not saved asks once.
+const unsaved = document.querySelector("[data-unsaved]");
+if (unsaved) {
+  const ask = (event) => event.preventDefault();
+  addEventListener("beforeunload", ask);
+  unsaved.querySelector("[data-saved]").addEventListener("click", () => removeEventListener("beforeunload", ask));
+}
+
+// What is done to a part of a page once it is there.
+const enhance = (part) => {
+  // The exact time in the reader's own time zone.
+  for (const time of part.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    time.title = at.toLocaleString(undefined, { dateStyle: "long", timeStyle: "long" });
+  }
+  // What is to be copied gets a button for it.
+  for (const shown of part.querySelectorAll("[data-copy]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy quiet";
+    button.textContent = "Copy";
+    // Named by what stands before it: a secret must not be read aloud.
+    const name = shown.getAttribute("aria-label") ?? shown.parentElement.previousElementSibling?.textContent ?? "";
+    button.setAttribute("aria-label", `Copy: ${name}`);
+    button.addEventListener("click", () => copied(button, shown.textContent));
+    if (shown.tagName === "PRE") {
+      const box = document.createElement("div");
+      box.className = "with-copy";
+      shown.replaceWith(box);
+      box.append(shown, button);
+    } else {
+      shown.after(button);
+    }
+  }
+
+  // Long lists to pick from are found in by typing.
+  for (const list of part.querySelectorAll("[data-filter]")) {
+    const input = document.createElement("input");
+    input.type = "search";
+    input.placeholder = list.dataset.filter;
+    input.setAttribute("aria-label", list.dataset.filter);
+    input.addEventListener("input", () => {
+      const words = input.value.toLowerCase().split(/\s+/);
+      for (const item of list.children) {
+        const text = `${item.textContent} ${item.querySelector("input").value}`.toLowerCase();
+        item.hidden = !words.every((word) => text.includes(word));
+      }
+    });
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") event.preventDefault();
+    });
+    list.before(input);
+  }
+};
+enhance(document);
+
+// What happens elsewhere shows here by itself: while the page is looked at, it listens.
+const main = document.getElementById("main");
+let since = document.body.dataset.since;
+let source;
+
+const toast = (text, href) => {
+  const note = document.createElement("p");
+  note.className = "toast";
+  const link = document.createElement("a");
+  link.href = href;
+  link.textContent = text;
+  note.append(link);
+  document.getElementById("toasts").append(note);
+  setTimeout(() => note.remove(), 20000);
+};
+
+const isTyping = () =>
+  [...main.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue);
+
+let refreshing;
+const refresh = async () => {
+  if (isTyping() || document.querySelector("[data-unsaved]")) return;
+  refreshing ??= fetch(location.href, { headers: { accept: "text/html" } });
+  const answer = await refreshing;
+  refreshing = undefined;
+  if (!answer.ok || answer.redirected) return location.reload();
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("main");
+  enhance(fresh);
+  Object.assign(main.dataset, fresh.dataset);
+  main.replaceChildren(...fresh.childNodes);
+};
+
+const listen = () => {
+  if (since === undefined || source) return;
+  source = new EventSource(`/live?since=${encodeURIComponent(since)}`);
+  source.addEventListener("request", (event) => {
+    since = event.lastEventId;
+    const told = JSON.parse(event.data);
+    const here = main.dataset.request === told.id;
+    if (here && Number(main.dataset.version) < told.version) refresh();
+    if (main.dataset.live === "list") refresh();
+    if (told.toast && !here) toast(told.toast, `/access-requests/${told.id}`);
+  });
+  source.addEventListener("waiting", (event) => {
+    for (const link of document.querySelectorAll('.side a[href="/access-requests"], .dock a[href="/access-requests"]')) {
+      link.querySelector(".count")?.remove();
+      const count = Number(event.data);
+      if (!count) continue;
+      const badge = document.createElement("span");
+      badge.className = "count";
+      badge.textContent = String(count);
+      link.append(" ", badge);
+    }
+  });
+};
+const rest = () => {
+  source?.close();
+  source = undefined;
+};
+// A browser opens few connections to one place: tabs that nobody looks at give theirs back.
+addEventListener("visibilitychange", () => (document.visibilityState === "visible" ? listen() : rest()));
+addEventListener("pagehide", rest);
+addEventListener("pageshow", () => document.visibilityState === "visible" && listen());

@@ -1,0 +1,223 @@
+//! One access request: where it stands and how it came there, the key, the set-up, the use, and how to end it.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::response::Response;
+
+use super::{
+    form::Submitted,
+    frame::{Frame, cloud_services},
+    redirect,
+    snippets::{self, Snippet},
+    usage::Use,
+    visitor::Visitor,
+    words::{self, Chip, When},
+};
+use crate::{
+    console::{error::Problem, extract::Id},
+    model::{AccessRequestId, Status, WorkflowEvent},
+    workflow::{AccessRequestView, KeyView, parse_duration},
+};
+
+/// So long the page waits for the calls of a moment ago to be counted.
+const COUNTED: Duration = Duration::from_millis(300);
+
+#[derive(Template)]
+#[template(path = "access_request.html")]
+struct Details {
+    frame: Frame,
+    id: String,
+    version: u64,
+    services: String,
+    environment: String,
+    back: String,
+    chip: Chip,
+    status: Status,
+    mine: bool,
+    who: String,
+    justification: String,
+    asked: When,
+    /// `for 30 days`.
+    wanted: String,
+    until: Option<When>,
+    decided_by: Option<String>,
+    comment: Option<String>,
+    history: Vec<Step>,
+    access: Option<Access>,
+    keys: Vec<Key>,
+    secret_waits: bool,
+    usage: Option<Use>,
+}
+
+/// What a client is set up with.
+struct Access {
+    endpoint: String,
+    ca_url: String,
+    key: String,
+    snippets: Vec<Snippet>,
+    test: String,
+}
+
+struct Key {
+    id: String,
+    made: When,
+    shown: Option<When>,
+    ends: Option<When>,
+    over: bool,
+}
+
+/// A step of its life.
+struct Step {
+    who: String,
+    what: &'static str,
+    detail: Option<String>,
+    at: When,
+}
+
+pub(crate) async fn show(visitor: Visitor, Id(id): Id<AccessRequestId>) -> Result<Response, Problem> {
+    let audit = visitor.state.audit.clone();
+    let read = visitor.session.clone().try_run(move |caller| {
+        let view = caller.access_request(&id)?;
+        let history = caller.history(&id)?;
+        let usage = if view.keys.iter().any(|key| key.revealed_at.is_some()) {
+            audit.flush(COUNTED);
+            Some(audit.usage(&id, view.request.created_at)?)
+        } else {
+            None
+        };
+        Ok((view, history, usage))
+    });
+    let (view, history, usage) = read.await?;
+    Ok(visitor.page(&details(&visitor, &view, &history, usage.map(|usage| Use::new(&visitor, &usage)))))
+}
+
+fn details(visitor: &Visitor, view: &AccessRequestView, history: &[WorkflowEvent], usage: Option<Use>) -> Details {
+    let request = &view.request;
+    let environment = visitor.environments.iter().find(|known| known.id == request.environment);
+    let back = cloud_services(&request.environment);
+    let lives = matches!(request.status, Status::Approved | Status::Active);
+    let access = view.access_key_id.as_ref().filter(|_| lives).map(|key| Access {
+        endpoint: visitor.state.endpoint.to_string(),
+        ca_url: visitor.state.ca_url(),
+        key: key.to_string(),
+        snippets: snippets::all(&visitor.state, request, key),
+        test: snippets::test_command(request),
+    });
+    let wanted = request.duration_seconds.map(|seconds| format!("for {}", words::span(Duration::from_secs(seconds))));
+    Details {
+        frame: visitor.frame_in(&request.environment).at(&back),
+        id: request.id.to_string(),
+        version: request.version,
+        services: words::services(request),
+        environment: environment.map_or_else(|| request.environment.to_string(), |known| known.name.clone()),
+        chip: Chip(request.status),
+        status: request.status,
+        mine: request.requested_by == *visitor.name(),
+        who: request.requested_by.to_string(),
+        justification: request.justification.clone(),
+        asked: visitor.when(request.created_at),
+        wanted: wanted.unwrap_or_else(|| "until revoked".into()),
+        until: request.expires_at.map(|at| visitor.when(at)),
+        decided_by: request.decided_by.as_ref().map(ToString::to_string),
+        comment: request.decision_comment.clone().filter(|comment| !comment.is_empty()),
+        history: history.iter().map(|event| step(visitor, event)).collect(),
+        keys: if lives { view.keys.iter().map(|view| key(visitor, view)).collect() } else { Vec::new() },
+        secret_waits: view.secret_available,
+        access,
+        usage,
+        back,
+    }
+}
+
+fn key(visitor: &Visitor, view: &KeyView) -> Key {
+    Key {
+        id: view.access_key_id.to_string(),
+        made: visitor.when(view.created_at),
+        shown: view.revealed_at.map(|at| visitor.when(at)),
+        ends: view.ends_at.map(|at| visitor.when(at)),
+        over: view.ends_at.is_some_and(|at| at <= visitor.now),
+    }
+}
+
+fn step(visitor: &Visitor, event: &WorkflowEvent) -> Step {
+    let (what, tells) = match event.action.as_str() {
+        "access_request.submit" => ("asked for access", false),
+        "access_request.approve" => ("approved it", false),
+        "access_request.deny" => ("denied it", true),
+        "access_request.withdraw" => ("withdrew the request", true),
+        "access_request.reveal" => ("read the secret", false),
+        "access_request.rotate" => ("asked for a new key", false),
+        "access_request.revoke" => ("revoked access", true),
+        "access_request.expire" => ("ended access: its time is over", false),
+        "access_request.archive" => ("put it away", true),
+        _ => ("changed something", true),
+    };
+    Step {
+        who: event.actor.as_ref().map_or_else(|| "The gateway".into(), ToString::to_string),
+        what,
+        detail: event.detail.clone().filter(|detail| tells && !detail.is_empty()),
+        at: visitor.when(event.at),
+    }
+}
+
+fn path(id: &AccessRequestId) -> String {
+    format!("/access-requests/{id}")
+}
+
+#[derive(Template)]
+#[template(path = "secret.html")]
+struct OneTime {
+    frame: Frame,
+    back: String,
+    services: String,
+    key: String,
+    secret: String,
+    endpoint: String,
+    profile: String,
+    file: String,
+}
+
+/// Shows the secret, the one time. The answer is the page itself: the secret is kept nowhere to be fetched from.
+pub(crate) async fn reveal(
+    Id(id): Id<AccessRequestId>,
+    Submitted { visitor, .. }: Submitted,
+) -> Result<Response, Problem> {
+    let back = path(&id);
+    let (revealed, request) =
+        visitor.run(move |caller| Ok((caller.owner(&id)?.reveal()?, caller.access_request(&id)?.request))).await?;
+    let (key, secret) = (revealed.access_key_id.to_string(), revealed.secret_access_key.expose());
+    Ok(visitor.page(&OneTime {
+        frame: visitor.frame_in(&request.environment).at(&cloud_services(&request.environment)),
+        services: words::services(&request),
+        file: snippets::credentials_file(&request, &key, secret),
+        profile: format!("csg-{}", request.environment),
+        secret: secret.to_owned(),
+        endpoint: visitor.state.endpoint.to_string(),
+        back,
+        key,
+    }))
+}
+
+/// The address of the secret is no page: there is nothing to come back to.
+pub(crate) async fn no_secret(Id(id): Id<AccessRequestId>) -> Response {
+    redirect::see(&path(&id))
+}
+
+pub(crate) async fn withdraw(
+    Id(id): Id<AccessRequestId>,
+    Submitted { visitor, fields }: Submitted,
+) -> Result<Response, Problem> {
+    let (to, comment) = (path(&id), fields.optional("comment").map(str::to_owned));
+    visitor.run(move |caller| caller.owner(&id)?.withdraw(comment.as_deref())).await?;
+    Ok(visitor.done(&to, "The request is withdrawn."))
+}
+
+pub(crate) async fn rotate(
+    Id(id): Id<AccessRequestId>,
+    Submitted { visitor, fields }: Submitted,
+) -> Result<Response, Problem> {
+    let (to, overlap) = (path(&id), parse_duration(fields.text("overlap")).unwrap_or_default());
+    visitor.run(move |caller| caller.owner(&id)?.rotate(overlap)).await?;
+    Ok(visitor.done(&to, "A new key is made. Show its secret when you are ready to save it."))
+}

@@ -1,0 +1,108 @@
+//! An environment's Cloud Services: what one may use there, what waits, what has been.
+
+use askama::Template;
+use axum::{extract::State as FromState, response::Response};
+
+use super::{
+    frame::Frame,
+    visitor::Visitor,
+    words::{Chip, When, services},
+};
+use crate::{
+    console::{State, error::Problem, extract::Id},
+    model::{EnvironmentId, Permission, Status},
+    workflow::{AccessRequestView, PageRequest, RequestFilter},
+};
+
+/// More than anybody has at a time; the older ones are a page further.
+const LIVING: usize = 200;
+const EARLIER: usize = 25;
+
+#[derive(Template)]
+#[template(path = "cloud_services.html")]
+struct CloudServices {
+    frame: Frame,
+    id: EnvironmentId,
+    name: String,
+    may_request: bool,
+    /// Does the list show everybody's?
+    everybodys: bool,
+    waiting: Vec<Row>,
+    living: Vec<Row>,
+    earlier: Vec<Row>,
+    next: Option<String>,
+    is_first_page: bool,
+}
+
+/// A line of a list of access requests.
+struct Row {
+    href: String,
+    services: String,
+    chip: Chip,
+    status: Status,
+    who: String,
+    mine: bool,
+    asked: When,
+    until: Option<When>,
+    last_used: Option<When>,
+    secret_waits: bool,
+}
+
+impl Row {
+    fn new(visitor: &Visitor, view: &AccessRequestView) -> Self {
+        let request = &view.request;
+        Self {
+            href: format!("/access-requests/{}", request.id),
+            services: services(request),
+            chip: Chip(request.status),
+            status: request.status,
+            mine: request.requested_by == *visitor.name(),
+            who: request.requested_by.to_string(),
+            asked: visitor.when(request.created_at),
+            until: request.expires_at.map(|at| visitor.when(at)),
+            last_used: visitor.state.audit.last_used(&request.id).map(|at| visitor.when(at)),
+            secret_waits: view.secret_available,
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct Query {
+    after: Option<String>,
+}
+
+pub(crate) async fn show(
+    visitor: Visitor,
+    FromState(_): FromState<State>,
+    Id(id): Id<EnvironmentId>,
+    crate::console::extract::Query(query): crate::console::extract::Query<Query>,
+) -> Result<Response, Problem> {
+    let is_first_page = query.after.is_none();
+    let (environment, living, earlier) = {
+        let id = id.clone();
+        let lists = visitor.run(move |caller| {
+            let of = |statuses: &[Status], limit, cursor| {
+                let filter = RequestFilter { statuses: statuses.iter().copied().collect(), ..RequestFilter::default() };
+                caller.environment_access_requests(&id, &filter, &PageRequest { limit, cursor })
+            };
+            let living = of(&[Status::Pending, Status::Approved, Status::Active], LIVING, None)?;
+            let over = [Status::Denied, Status::Withdrawn, Status::Revoked, Status::Expired, Status::Archived];
+            Ok((caller.environment(&id)?.environment, living, of(&over, EARLIER, query.after)?))
+        });
+        lists.await?
+    };
+    let rows = |views: &[AccessRequestView]| views.iter().map(|view| Row::new(&visitor, view)).collect::<Vec<_>>();
+    let (waiting, living) = rows(&living.items).into_iter().partition(|row| row.status == Status::Pending);
+    Ok(visitor.page(&CloudServices {
+        frame: visitor.frame(),
+        may_request: visitor.may(Permission::CloudServicesRequest, Some(&id)),
+        everybodys: visitor.may(Permission::AccessRequestsManage, Some(&id)),
+        name: environment.name,
+        id,
+        waiting,
+        living,
+        earlier: rows(&earlier.items),
+        next: earlier.next_cursor,
+        is_first_page,
+    }))
+}

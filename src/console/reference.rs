@@ -1,0 +1,221 @@
+//! The OpenAPI document for programs, and the same as a page for people.
+
+#![expect(clippy::indexing_slicing, reason = "what is not in a JSON value is null to an index")]
+
+use std::sync::LazyLock;
+
+use askama::Template;
+use axum::{
+    Router,
+    http::header,
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use serde_json::Value;
+
+use super::{State, api::openapi::DOCUMENT, error::Problem};
+
+pub(crate) fn routes() -> Router<State> {
+    Router::new().route("/api", get(page)).route("/api/openapi.json", get(document))
+}
+
+/// The document never changes while the gateway runs, so it is written once.
+static JSON: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(|| serde_json::to_string(&*DOCUMENT));
+
+async fn document() -> Response {
+    match &*JSON {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json.as_str()).into_response(),
+        Err(error) => Problem::internal(error).into_response(),
+    }
+}
+
+async fn page() -> Response {
+    static PAGE: LazyLock<Result<String, askama::Error>> = LazyLock::new(|| {
+        let document = serde_json::to_value(&*DOCUMENT).map_err(askama::Error::custom)?;
+        Reference::of(&document).render()
+    });
+    match &*PAGE {
+        Ok(page) => Html(page.as_str()).into_response(),
+        Err(error) => Problem::internal(error).into_response(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "reference.html")]
+struct Reference {
+    about: Vec<String>,
+    chapters: Vec<Chapter>,
+    schemas: Vec<Shape>,
+}
+
+/// The operations on one kind of thing.
+struct Chapter {
+    id: String,
+    name: String,
+    about: String,
+    operations: Vec<Operation>,
+}
+
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+    title: String,
+    about: Vec<String>,
+    public: bool,
+    parameters: Vec<Field>,
+    body: Option<String>,
+    answers: Vec<Answer>,
+}
+
+struct Answer {
+    status: String,
+    about: String,
+    shape: String,
+}
+
+/// A schema that has a name.
+struct Shape {
+    name: String,
+    about: String,
+    /// For what is no object: its form.
+    form: String,
+    fields: Vec<Field>,
+}
+
+struct Field {
+    name: String,
+    form: String,
+    required: bool,
+    about: String,
+}
+
+impl Reference {
+    fn of(document: &Value) -> Self {
+        let operations = operations(document);
+        let chapters = items(document, "tags").map(|tag| {
+            let name = text(tag, "name");
+            let of_it = operations.iter().filter(|(_, _, operation)| operation["tags"][0] == name.as_str());
+            Chapter {
+                id: name.to_lowercase().replace(' ', "-"),
+                about: text(tag, "description"),
+                operations: of_it.map(|(path, method, operation)| Operation::of(path, method, operation)).collect(),
+                name,
+            }
+        });
+        Self {
+            about: paragraphs(&text(&document["info"], "description")),
+            chapters: chapters.collect(),
+            schemas: members(&document["components"]["schemas"])
+                .map(|(name, schema)| Shape::of(name, schema))
+                .collect(),
+        }
+    }
+}
+
+fn operations(document: &Value) -> Vec<(&String, &String, &Value)> {
+    let at = |(path, item)| members(item).map(move |(method, operation)| (path, method, operation));
+    members(&document["paths"]).flat_map(at).collect()
+}
+
+impl Operation {
+    fn of(path: &str, method: &str, operation: &Value) -> Self {
+        let parameter = |parameter: &Value| Field {
+            name: text(parameter, "name"),
+            form: form(&parameter["schema"]),
+            required: parameter["required"] == true,
+            about: text(parameter, "description"),
+        };
+        let answer = |(status, answer): (&String, &Value)| Answer {
+            status: status.clone(),
+            about: text(answer, "description"),
+            shape: members(&answer["content"])
+                .map(|(_, content)| form(&content["schema"]))
+                .collect::<Vec<_>>()
+                .join(" or "),
+        };
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        Self {
+            id: text(operation, "operationId"),
+            method: method.to_uppercase(),
+            path: path.to_owned(),
+            title: text(operation, "summary"),
+            about: paragraphs(&text(operation, "description")),
+            public: operation["security"][0].as_object().is_some_and(serde_json::Map::is_empty),
+            parameters: items(operation, "parameters").map(parameter).collect(),
+            body: (!body.is_null()).then(|| form(body)),
+            answers: members(&operation["responses"]).map(answer).collect(),
+        }
+    }
+}
+
+impl Shape {
+    fn of(name: &str, schema: &Value) -> Self {
+        let parts = items(schema, "allOf").chain([schema]);
+        let field = |part: &Value, (name, schema): (&String, &Value)| Field {
+            name: name.clone(),
+            form: form(schema),
+            required: items(part, "required").any(|required| required == name.as_str()),
+            about: text(schema, "description"),
+        };
+        Self {
+            name: name.to_owned(),
+            about: text(schema, "description"),
+            form: if schema["properties"].is_object() { String::new() } else { form(schema) },
+            fields: parts
+                .flat_map(|part| members(&part["properties"]).map(move |member| field(part, member)))
+                .collect(),
+        }
+    }
+}
+
+/// A schema in a few words: `list of ServiceId`, `"a" or "b"`, `RFC 3339 time or null`.
+fn form(schema: &Value) -> String {
+    let all = |name: &str, between: &str| items(schema, name).map(form).collect::<Vec<_>>().join(between);
+    if let Some(name) = schema["$ref"].as_str() {
+        return name.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    for (name, between) in [("oneOf", " or "), ("anyOf", " or "), ("allOf", " and ")] {
+        if schema[name].is_array() {
+            return all(name, between);
+        }
+    }
+    if schema["enum"].is_array() {
+        return items(schema, "enum").map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+    }
+    let kind = match &schema["type"] {
+        Value::String(kind) => kind.clone(),
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        _ => "anything".to_owned(),
+    };
+    let kind = if kind.starts_with("array") { format!("list of {}", form(&schema["items"])) } else { kind };
+    let kind = if kind == "object" && schema["properties"].is_object() { inline(schema) } else { kind };
+    let limits = [("format", ""), ("pattern", ""), ("minimum", "≥ "), ("maximum", "≤ "), ("default", "default ")];
+    let told = limits.iter().filter(|(name, _)| !schema[name].is_null()).map(|(name, sign)| {
+        let value = &schema[name];
+        format!(", {sign}{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    });
+    std::iter::once(kind).chain(told).collect()
+}
+
+fn inline(schema: &Value) -> String {
+    let fields: Vec<_> =
+        members(&schema["properties"]).map(|(name, schema)| format!("{name}: {}", form(schema))).collect();
+    format!("{{{}}}", fields.join(", "))
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_default().to_owned()
+}
+
+fn paragraphs(text: &str) -> Vec<String> {
+    text.split("\n\n").filter(|paragraph| !paragraph.is_empty()).map(str::to_owned).collect()
+}
+
+fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+    value[name].as_array().into_iter().flatten()
+}
+
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}

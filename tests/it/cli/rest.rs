@@ -1,0 +1,171 @@
+//! The commands over the REST API: the whole way from an empty installation to a key, by hand and by script.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    process::{Output, Stdio},
+};
+
+use serde_json::Value;
+
+use super::{
+    fails,
+    site::{Serving, Site},
+    succeeds, text,
+};
+
+const PASSWORD: &str = "a long password";
+
+/// Somebody at a shell of their own.
+struct Person<'s> {
+    site: &'s Site,
+    url: String,
+    name: &'static str,
+}
+
+impl<'s> Person<'s> {
+    fn new(site: &'s Site, serving: &Serving, name: &'static str) -> Self {
+        Self { site, url: format!("http://{}", serving.console), name }
+    }
+
+    fn signed_in(site: &'s Site, serving: &Serving, name: &'static str) -> Self {
+        let person = Self::new(site, serving, name);
+        assert!(succeeds(&person.run(&["login", name], PASSWORD)).contains("is signed in"));
+        person
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.site.command(arguments);
+        command.env("CSG_URL", &self.url).env("XDG_CONFIG_HOME", self.site.path(self.name)).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that needs no input may have ended.
+        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+        child.wait_with_output().unwrap()
+    }
+
+    #[track_caller]
+    fn says(&self, arguments: &[&str]) -> String {
+        succeeds(&self.run(arguments, ""))
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str], input: &str) -> Value {
+        let arguments: Vec<_> = arguments.iter().copied().chain(["--json"]).collect();
+        serde_json::from_str(&succeeds(&self.run(&arguments, input))).unwrap()
+    }
+}
+
+fn furnished(site: &Site) -> Serving {
+    succeeds(&site.init());
+    let serving = site.serve();
+    let admin = Person::signed_in(site, &serving, "admin");
+    assert!(admin.says(&["environment", "create", "dev", "--name", "Development"]).contains("Development"));
+    let add = ["credential", "add", "dev account", "--access-key-id", "AKIAREALREALREALREAL", "--environment", "dev"];
+    let credential = admin.json(&add, "real-secret\n");
+    assert!(!credential.to_string().contains("real-secret"));
+    for (name, role) in [("anna", "approver"), ("dora", "developer@dev")] {
+        assert_eq!(admin.json(&["user", "add", name, "--role", role], PASSWORD)["username"], name);
+    }
+    serving
+}
+
+#[test]
+fn from_an_empty_installation_to_a_key() {
+    let site = Site::new();
+    let serving = furnished(&site);
+    let (anna, dora) = (Person::signed_in(&site, &serving, "anna"), Person::signed_in(&site, &serving, "dora"));
+    let wish = ["request", "create", "dev", "sns", "dynamodb", "--justification", "orders", "--duration", "30d"];
+    let request = dora.json(&wish, "");
+    let id = request["id"].as_str().unwrap();
+    assert!(dora.says(&["request", "list"]).contains("pending"));
+    assert!(anna.says(&["request", "list", "--status", "pending"]).contains("dynamodb, sns"));
+    assert_eq!(anna.json(&["request", "list", "--status", "active"], ""), serde_json::json!([]));
+    fails(&dora.run(&["request", "approve", id], ""), &["the gateway refused", "403"]);
+
+    assert!(anna.says(&["request", "approve", id, "--comment", "fine"]).contains("approved"));
+    fails(&anna.run(&["request", "deny", id], ""), &["can't deny", "is approved", "409"]);
+    let secret = dora.says(&["request", "secret", id]);
+    assert!(secret.contains("AWS_SECRET_ACCESS_KEY") && secret.contains("never be shown again"), "{secret}");
+    fails(&dora.run(&["request", "secret", id], ""), &["410"]);
+    assert!(dora.says(&["request", "rotate", id, "--overlap", "1h"]).contains(&format!("csg request secret {id}")));
+    assert!(dora.json(&["request", "secret", id], "")["secret_access_key"].is_string());
+    assert_eq!(dora.json(&["request", "usage", id], "")["calls"], 0);
+    assert!(dora.says(&["request", "show", id]).contains("active"));
+
+    assert_eq!(anna.says(&["request", "revoke", id, "--comment", "done"]), format!("{id} is revoked.\n"));
+    assert_eq!(anna.says(&["request", "archive", id]), format!("{id} is archived.\n"));
+    let second = dora.json(&wish, "");
+    let second = second["id"].as_str().unwrap();
+    assert_eq!(dora.says(&["request", "withdraw", second]), format!("{second} is withdrawn.\n"));
+}
+
+#[test]
+fn an_administrator_keeps_people_places_and_credentials() {
+    let site = Site::new();
+    let serving = furnished(&site);
+    let admin = Person::signed_in(&site, &serving, "admin");
+    assert!(admin.says(&["user", "list"]).contains("developer@dev"));
+    assert_eq!(admin.json(&["user", "disable", "dora"], "")["disabled"], true);
+    fails(&Person::new(&site, &serving, "dora").run(&["login", "dora"], PASSWORD), &["401"]);
+    assert_eq!(admin.json(&["user", "enable", "dora"], "")["disabled"], false);
+    admin.json(&["user", "reset-password", "dora"], "another password\n");
+    assert!(
+        succeeds(&Person::new(&site, &serving, "dora").run(&["login", "dora"], "another password\n")).contains("dora")
+    );
+    assert_eq!(admin.json(&["user", "roles", "dora", "--role", "auditor"], "")["roles"][0]["role"], "auditor");
+    fails(&admin.run(&["user", "roles", "admin"], ""), &["last administrator", "409"]);
+
+    let credentials = admin.json(&["credential", "list"], "");
+    let id = credentials[0]["id"].as_str().unwrap();
+    let update = ["credential", "update", id, "--access-key-id", "AKIAOTHEROTHEROTHERX", "--name", "new name"];
+    let updated = admin.json(&update, "other-secret");
+    assert_eq!(
+        (updated["name"].as_str(), updated["access_key_id"].as_str()),
+        (Some("new name"), Some("AKIAOTHEROTHEROTHERX"))
+    );
+    assert_eq!(admin.says(&["credential", "remove", id]), format!("{id} is removed.\n"));
+    assert_eq!(
+        admin.json(&["environment", "update", "dev", "--account", "123456789012"], "")["accounts"][0],
+        "123456789012"
+    );
+    assert_eq!(admin.says(&["environment", "remove", "dev"]), "dev is removed.\n");
+    assert_eq!(admin.says(&["environment", "list"]), "There is no environment that you work in.\n");
+
+    let audit = admin.says(&["audit", "--limit", "5"]);
+    assert_eq!(audit.lines().count(), 6, "{audit}");
+    assert_eq!(admin.json(&["audit", "--service", "sns"], ""), serde_json::json!([]));
+}
+
+#[test]
+fn a_session_is_kept_for_its_owner_and_goes_nowhere_else() {
+    let site = Site::new();
+    let serving = furnished(&site);
+    let dora = Person::signed_in(&site, &serving, "dora");
+    let kept = site.path("dora/csg/session.json");
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(kept.clone()), mode(site.path("dora/csg"))), (0o600, 0o700));
+
+    // The session is for its console; a token in a variable wins.
+    let elsewhere = Person { url: "http://127.0.0.1:1".into(), ..Person::new(&site, &serving, "dora") };
+    fails(&elsewhere.run(&["request", "list"], ""), &["nobody is signed in at http://127.0.0.1:1", "csg login"]);
+    let token = dora.says(&["token", "create", "build"]);
+    let listed = dora.json(&["token", "list"], "");
+    assert_eq!(listed[0]["name"], "build");
+    assert!(!listed.to_string().contains(token.trim()));
+    let with = |token: &str| {
+        let mut command = site.command(&["request", "list"]);
+        command.env("CSG_URL", &dora.url).env("CSG_TOKEN", token).output().unwrap()
+    };
+    assert_eq!(succeeds(&with(token.trim())), "There is no access request.\n");
+    dora.says(&["token", "remove", listed[0]["id"].as_str().unwrap()]);
+    fails(&with(token.trim()), &["401", "csg login"]);
+
+    assert_eq!(dora.says(&["logout"]), "dora is signed out.\n");
+    assert!(!kept.exists());
+    fails(&dora.run(&["request", "list"], ""), &["nobody is signed in"]);
+    fails(&dora.run(&["login", "dora"], ""), &["there is no password", "--password-file"]);
+    let wrong = dora.run(&["login", "dora"], "wrong");
+    fails(&wrong, &["401"]);
+    assert!(!text(&wrong.stderr).contains(PASSWORD) && !kept.exists());
+}

@@ -1,0 +1,7 @@
+//! The pages, as a browser without scripts gets them: over real HTTP, with cookies.
+
+mod browser;
+mod live;
+mod requests;
+mod sessions;
+mod setup;
