@@ -169,6 +169,20 @@ impl Shape {
     }
 }
 
+/// A text as it is to be read: what stood between backquotes is code.
+fn spans(text: &str) -> impl Iterator<Item = (bool, &str)> {
+    text.split('`').enumerate().map(|(n, part)| (n % 2 == 1, part))
+}
+
+/// The words of a form, and which of them name a schema.
+fn words(form: &str) -> impl Iterator<Item = (bool, &str)> {
+    let is_name = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_uppercase())
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    form.split(' ').map(move |word| (is_name(word), word))
+}
+
 /// A schema in a few words: `list of ServiceId`, `"a" or "b"`, `RFC 3339 time or null`.
 fn form(schema: &Value) -> String {
     let all = |name: &str, between: &str| items(schema, name).map(form).collect::<Vec<_>>().join(between);
