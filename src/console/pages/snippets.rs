@@ -23,8 +23,6 @@ const REGION: &str = "eu-west-1";
 /// What the snippets are filled with.
 struct Values<'v> {
     endpoint: &'v str,
-    /// The endpoint for clients that know of no proxy.
-    override_url: String,
     ca_url: String,
     key: &'v str,
     profile: String,
@@ -36,7 +34,6 @@ pub(crate) fn all(state: &State, request: &AccessRequest, key: &AccessKeyId) -> 
     let endpoint: &str = &state.endpoint;
     let values = Values {
         endpoint,
-        override_url: endpoint.replacen("http://", "https://", 1),
         ca_url: state.ca_url(),
         key: key.as_str(),
         profile: format!("csg-{}", request.environment),
@@ -49,12 +46,11 @@ pub(crate) fn all(state: &State, request: &AccessRequest, key: &AccessKeyId) -> 
         snippet(
             "js",
             "JavaScript",
-            "AWS SDK for JavaScript v3, which reads no proxy: the endpoint is set instead.",
+            "AWS SDK for JavaScript v3, which reads no proxy by itself: it is given an agent.",
             values.javascript(),
         ),
         snippet("java", "Java", "AWS SDK for Java 2 with its Apache client.", values.java()),
         snippet("go", "Go", "AWS SDK for Go v2 reads all of it from the environment.", values.go()),
-        snippet("rust", "Rust", "AWS SDK for Rust, which reads no proxy: the endpoint is set instead.", values.rust()),
         snippet("terraform", "Terraform", "Give the secret as the variable TF_VAR_csg_secret.", values.terraform()),
         snippet("docker", "Docker", "The certificate is mounted, the rest comes from a file.", values.docker()),
     ]
@@ -130,8 +126,16 @@ impl Values<'_> {
     }
 
     fn javascript(&self) -> String {
-        let (fetch, keys, url) = (self.fetch_ca(), self.key_variables(), &self.override_url);
-        format!("{fetch}export NODE_EXTRA_CA_CERTS=\"{CA}\"\nexport AWS_ENDPOINT_URL={url}\n{keys}node app.js\n")
+        let (fetch, keys, endpoint) = (self.fetch_ca(), self.key_variables(), self.endpoint);
+        format!(
+            "{fetch}npm install https-proxy-agent @smithy/node-http-handler\n\
+             export HTTPS_PROXY={endpoint}\nexport NODE_EXTRA_CA_CERTS=\"{CA}\"\n{keys}\n\
+             // In the code:\n\
+             import {{ NodeHttpHandler }} from \"@smithy/node-http-handler\";\n\
+             import {{ HttpsProxyAgent }} from \"https-proxy-agent\";\n\n\
+             const httpsAgent = new HttpsProxyAgent(process.env.HTTPS_PROXY, {{ keepAlive: true }});\n\
+             const client = new ServiceClient({{ requestHandler: new NodeHttpHandler({{ httpsAgent }}) }});\n"
+        )
     }
 
     fn java(&self) -> String {
@@ -148,11 +152,6 @@ impl Values<'_> {
 
     fn go(&self) -> String {
         format!("{}go run .\n", self.environment())
-    }
-
-    fn rust(&self) -> String {
-        let (fetch, keys, url) = (self.fetch_ca(), self.key_variables(), &self.override_url);
-        format!("{fetch}export SSL_CERT_FILE=\"{CA}\"\nexport AWS_ENDPOINT_URL={url}\n{keys}cargo run\n")
     }
 
     fn terraform(&self) -> String {
