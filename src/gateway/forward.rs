@@ -6,13 +6,14 @@ use std::sync::{
 };
 
 use http::{HeaderMap, Response, StatusCode, Version};
+use tokio::time::Instant;
 
 use super::{
     Deps,
     body::{ANSWER_SILENCE, BodyError, ResponseBody},
     hop,
     intercept::{Intercepted, Target},
-    leash::Tie,
+    leash::{GLANCE, Leash, Tie},
     ledger::Ledger,
     rejection::{Rejection, Stage},
     resign::Signed,
@@ -30,14 +31,13 @@ pub(super) async fn forward(
     signed: Signed,
     mut ledger: Ledger,
 ) -> Result<Response<ResponseBody>, (Rejection, Ledger)> {
-    let Signed { request, mut leash } = signed;
+    let Signed { request, leash } = signed;
     let target = &connection.target;
     let answer = tokio::select! {
-        // The leash first: once access has ended, not a byte more.
+        // First the look whether access still stands: once it has ended, not a byte more.
         biased;
-        () = leash.off() => Err(Stage::Forward.rejects(Refusal::NotActive)),
+        end = watch(&leash, ledger.counter(), &deps.clock, target) => Err(end),
         answer = deps.upstream.call(request) => answer.map_err(|error| unanswered(target, &error, &mut ledger)),
-        () = silence(&deps.clock, ledger.counter()) => Err(silent(target)),
     };
     match answer {
         Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -64,22 +64,20 @@ fn cloud_request_id(headers: &HeaderMap) -> Option<&str> {
     CLOUD_REQUEST_IDS.iter().find_map(|name| headers.get(*name)).and_then(|id| id.to_str().ok())
 }
 
-/// Ends when neither an answer has come nor a byte of the request has gone for a long while.
-async fn silence(clock: &Clock, passed: Arc<AtomicU64>) {
-    let mut before = u64::MAX;
-    loop {
+/// Ends when access does, or when neither an answer has come nor a byte of the request has gone for too long.
+async fn watch(leash: &Leash, passed: Arc<AtomicU64>, clock: &Clock, target: &Target) -> Rejection {
+    let (mut before, mut moved) = (0, Instant::now());
+    while !leash.is_off() {
         let now = passed.load(Ordering::Relaxed);
-        if now == before {
-            return;
+        if now != before {
+            (before, moved) = (now, Instant::now());
+        } else if moved.elapsed() >= ANSWER_SILENCE {
+            let reason = format!("nothing came for {} minutes", ANSWER_SILENCE.as_secs() / 60);
+            return Stage::Forward.rejects(Refusal::UpstreamTimeout { host: target.name.to_string(), reason });
         }
-        before = now;
-        clock.sleep(ANSWER_SILENCE).await;
+        clock.sleep(GLANCE).await;
     }
-}
-
-fn silent(target: &Target) -> Rejection {
-    let reason = format!("nothing came for {} minutes", ANSWER_SILENCE.as_secs() / 60);
-    Stage::Forward.rejects(Refusal::UpstreamTimeout { host: target.name.to_string(), reason })
+    Stage::Forward.rejects(Refusal::NotActive)
 }
 
 fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static), ledger: &mut Ledger) -> Rejection {

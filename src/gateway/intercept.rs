@@ -28,9 +28,6 @@ const HEAD: Duration = Duration::from_mins(5);
 /// The largest head of a request (AWS takes less), and what waits at most for a client that reads slowly.
 const BUFFER: usize = 64 * 1024;
 
-/// Header lines in a request at most.
-const HEAD_LINES: usize = 128;
-
 /// The host that a tunnel was asked for.
 pub(super) struct Target {
     pub(super) host: Host<'static>,
@@ -137,7 +134,6 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(BUFFER)
-        .max_headers(HEAD_LINES)
         .serve_connection(TokioIo::new(tls), service);
     let (mut http, mut stop) = (pin!(http), pin!(connection.accepted.stop.cancelled()));
     let ended = poll_fn(|cx| {

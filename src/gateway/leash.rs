@@ -3,51 +3,45 @@
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{clock::Clock, model::LiveGrant};
+
+/// How often a call that is under way looks whether its access still stands: well within the 5 seconds that are promised.
+/// A list of those who wait would be locked by every call that signs up to it.
+pub(super) const GLANCE: Duration = Duration::from_secs(1);
 
 /// Ends when the grant does: revoked, replaced, its owner disabled, or its time run out.
 pub(super) struct Leash {
     live: Arc<LiveGrant>,
     expires: Option<Instant>,
-    end: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    expiry: Option<Pin<Box<Sleep>>>,
+    glance: Option<Pin<Box<Sleep>>>,
 }
 
 impl Leash {
     pub(super) fn new(live: Arc<LiveGrant>, clock: &Clock) -> Self {
         // A time further off than the clock of this process can count is as good as none.
         let expires = live.grant.expires_at.and_then(|at| Instant::now().checked_add(at.since(clock.now())));
-        Self { live, expires, end: None, expiry: None }
+        Self { live, expires, glance: None }
     }
 
-    /// Has access ended? Asks without waiting, so without registering anywhere.
-    fn is_off(&self) -> bool {
-        self.live.ended.is_cancelled() || self.expires.is_some_and(|at| at <= Instant::now())
+    /// Has access ended?
+    pub(super) fn is_off(&self) -> bool {
+        self.live.ended.is_set() || self.expires.is_some_and(|at| at <= Instant::now())
     }
 
-    /// Ready once access has ended.
+    /// Ready once access has ended, give or take a glance.
     fn poll_off(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_off() {
-            return Poll::Ready(());
+        while !self.is_off() {
+            let glance = self.glance.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + GLANCE)));
+            ready!(glance.as_mut().poll(cx));
+            glance.as_mut().reset(Instant::now() + GLANCE);
         }
-        let end = self.end.get_or_insert_with(|| Box::pin(self.live.ended.clone().cancelled_owned()));
-        if end.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        let Some(at) = self.expires else { return Poll::Pending };
-        self.expiry.get_or_insert_with(|| Box::pin(sleep_until(at))).as_mut().poll(cx)
-    }
-
-    /// Waits until access has ended.
-    pub(super) async fn off(&mut self) {
-        std::future::poll_fn(|cx| self.poll_off(cx)).await;
+        Poll::Ready(())
     }
 }
 

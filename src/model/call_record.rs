@@ -14,7 +14,7 @@ pub struct CallRecord {
     pub id: String,
     /// The client's address, without the port.
     pub client: String,
-    /// The key it was signed with, if one could be read; if `grant` is none, nobody vouches for it.
+    /// The key it was signed with, if one could be read; if `request` is none, nobody vouches for it.
     #[schema(required)]
     pub access_key_id: Option<AccessKeyId>,
     /// The access request behind the key, once the signature was found right.

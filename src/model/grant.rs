@@ -1,8 +1,9 @@
 //! A grant: what one key that this gateway gave out may do, in the form the data plane reads.
 
-use std::sync::Arc;
-
-use tokio_util::sync::CancellationToken;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::{AccessKeyId, AccessRequestId, AccountId, CloudIdentity, CredentialId, EnvironmentId, ServiceId, UserName};
 use crate::{clock::Timestamp, secret::Secret};
@@ -41,6 +42,22 @@ pub struct LiveGrant {
     pub grant: Grant,
     /// The real identity behind it; none while the credential's secret can't be had.
     pub identity: Option<Arc<CloudIdentity>>,
-    /// Cancelled as soon as a newer snapshot no longer holds the grant as active: streams in flight end then.
-    pub ended: CancellationToken,
+    /// Set as soon as a newer snapshot no longer holds the grant as active: streams in flight end then.
+    pub ended: Ended,
+}
+
+/// Has a grant ended? Clones share the answer; asking takes no lock, since every call asks.
+#[derive(Clone, Debug, Default)]
+pub struct Ended(Arc<AtomicBool>);
+
+impl Ended {
+    /// It has, for good.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Has it?
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }

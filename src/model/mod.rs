@@ -17,7 +17,7 @@ pub use call::{Call, Operation};
 pub use call_record::{CallRecord, Outcome};
 pub use credential::{CloudIdentity, Credential};
 pub use environment::Environment;
-pub use grant::{Grant, LiveGrant};
+pub use grant::{Ended, Grant, LiveGrant};
 pub use host_pattern::HostPattern;
 pub use ids::{AccessKeyId, AccessRequestId, AccountId, CloudId, CredentialId, EnvironmentId, ServiceId, UserName};
 pub use people::{Permission, Role, RoleAssignment, User};

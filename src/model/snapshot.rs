@@ -41,14 +41,14 @@ impl Publisher {
 
     /// Makes `next` the snapshot that the next call sees, and ends what it no longer allows.
     ///
-    /// A grant that goes on keeps its token; the caller carries the `Arc` or the token over. A grant that is gone from
+    /// A grant that goes on keeps its flag; the caller carries the `Arc` or the flag over. A grant that is gone from
     /// `next`, or no longer active in it, has its streams ended here.
     pub fn publish(&self, next: Snapshot) {
         let next = Arc::new(next);
         let before = self.0.swap(Arc::clone(&next));
         for (key, live) in &before.grants {
             if live.grant.active && !next.grants.get(key).is_some_and(|now| now.grant.active) {
-                live.ended.cancel();
+                live.ended.set();
             }
         }
     }

@@ -93,7 +93,7 @@ impl Fixture {
 
     pub(super) fn is_active(&self, key: &AccessKeyId) -> bool {
         self.grant(key).is_some_and(|live| {
-            assert_eq!(live.grant.active, !live.ended.is_cancelled());
+            assert_eq!(live.grant.active, !live.ended.is_set());
             assert_eq!(live.grant.active, live.identity.is_some());
             live.grant.active
         })

@@ -5,8 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use tokio_util::sync::CancellationToken;
-
 use super::{
     Error,
     transaction::{Touched, Transaction},
@@ -14,7 +12,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     model::{
-        AccessKeyId, AccessRequest, AccessRequestId, CloudIdentity, CredentialId, Grant, LiveGrant, Snapshot, Status,
+        AccessKeyId, AccessRequest, AccessRequestId, CloudIdentity, CredentialId, Ended, Grant, LiveGrant, Snapshot,
+        Status,
     },
     secret::Secret,
     store::{
@@ -113,7 +112,7 @@ impl<R: Read> Build<'_, R> {
                 credential: credential.clone(),
             };
             let identity = if active { self.identity(credential)? } else { None };
-            let ended = token(before.grants.get(&key_id), active);
+            let ended = ended(before.grants.get(&key_id), active);
             snapshot.grants.insert(key_id, Arc::new(LiveGrant { grant, identity, ended }));
         }
         Ok(())
@@ -156,16 +155,16 @@ fn is_active(request: &AccessRequest, key: &AccessKeyRecord, now: Timestamp) -> 
         && request.expires_at.is_none_or(|end| end > now)
 }
 
-/// A grant that goes on keeps its token: what is in flight goes on, too.
-fn token(before: Option<&Arc<LiveGrant>>, active: bool) -> CancellationToken {
+/// A grant that goes on keeps its flag: what is in flight goes on, too.
+fn ended(before: Option<&Arc<LiveGrant>>, active: bool) -> Ended {
     match before {
         Some(live) if live.grant.active && active => live.ended.clone(),
         _ => {
-            let token = CancellationToken::new();
+            let ended = Ended::default();
             if !active {
-                token.cancel();
+                ended.set();
             }
-            token
+            ended
         }
     }
 }

@@ -184,7 +184,7 @@ impl World {
         let mut working: BTreeMap<AccessRequestId, usize> = BTreeMap::new();
         for (key, live) in &snapshot.grants {
             let grant = &live.grant;
-            assert_eq!(grant.active, !live.ended.is_cancelled(), "{key}");
+            assert_eq!(grant.active, !live.ended.is_set(), "{key}");
             // The data plane refuses by the time, whatever the snapshot says.
             if !grant.active || grant.expires_at.is_some_and(|end| end <= now) {
                 continue;

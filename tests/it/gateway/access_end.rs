@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use csg::model::{Grant, Outcome};
 
 use super::LIST_TABLES;
-use crate::harness::{Call, DYNAMODB, Site, Tls, until, within, within_time};
+use crate::harness::{Call, DYNAMODB, LAMBDA, Site, Tls, until, within, within_time};
 
 /// What the contract promises.
 const PROMISED: Duration = Duration::from_secs(5);
@@ -155,7 +155,7 @@ async fn a_call_that_waits_for_its_answer_is_told_no() {
 #[tokio::test]
 async fn an_upload_in_flight_is_cut() {
     let site = Site::start().await;
-    let mut client = site.tunnel("lambda.us-east-1.amazonaws.com").await;
+    let mut client = site.tunnel(LAMBDA).await;
     let request = site.key.sign_with_body(super::UPLOAD, vec![b' '; 100_000]);
     client.send(&request.head).await;
     client.send(&request.body[..50_000]).await;

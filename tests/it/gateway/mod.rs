@@ -6,7 +6,9 @@ mod audit;
 mod bad_input;
 mod bodies;
 mod connections;
+mod expect;
 mod happy;
+mod held;
 mod refusals;
 mod stop;
 mod upstream;
@@ -24,3 +26,8 @@ const LIST_TABLES: &str = "POST / HTTP/1.1
     Content-Type: application/x-amz-json-1.0
 
     {}";
+
+/// What comes before the body in a request written as text.
+fn head_of(request: &str) -> &str {
+    request.split("\n\n").next().unwrap()
+}

@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use csg::{
     clock::{Clock, Timestamp},
-    model::Grant,
+    model::{CloudIdentity, Grant},
+    secret::Secret,
 };
 
 use super::{LIST_TABLES, UPLOAD};
-use crate::harness::{Answer, DYNAMODB, Key, Signed, Site, sha256};
-
-const LAMBDA: &str = "lambda.us-east-1.amazonaws.com";
-const SNS: &str = "sns.us-east-1.amazonaws.com";
-const ROUTE53: &str = "route53.amazonaws.com";
+use crate::harness::{Answer, DYNAMODB, Key, LAMBDA, ROUTE53, SNS, Signed, Site, sha256};
 
 const PUBLISH: &str = "POST / HTTP/1.1
     Host: sns.us-east-1.amazonaws.com
@@ -457,6 +454,27 @@ async fn a_query_request_must_name_its_action_once() {
     let head = format!("GET /?Action=Publish HTTP/1.1\nHost: {SNS}\nX-Amz-Content-Sha256: {}", sha256(body.as_bytes()));
     let answer = refused(&site, SNS, &site.key.sign_with_body(&head, body)).await;
     assert_xml(&answer, 403, "AccessDenied", "could not be recognised");
+}
+
+/// Its secret was lost, or something got into it that no header can hold.
+#[tokio::test]
+async fn a_cloud_credential_that_cannot_be_used_stops_the_call() {
+    let site = Site::start().await;
+    let broken = CloudIdentity {
+        access_key_id: "AKIA\r\nX-Evil: 1".to_owned(),
+        secret_access_key: Secret::new("secret"),
+        session_token: None,
+    };
+    for identity in [None, Some(broken)] {
+        site.publish_as(identity, [site.grant()]);
+        let answer = refused(&site, DYNAMODB, &site.key.sign(LIST_TABLES)).await;
+        assert_json(
+            &answer,
+            503,
+            "ServiceUnavailable",
+            "the cloud credential behind this access request can't be used",
+        );
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::LIST_TABLES;
-use crate::harness::{Answer, DYNAMODB, Identity, Site, skip, within};
+use crate::harness::{Answer, DYNAMODB, Identity, ROUTE53, Site, skip, within};
 
 /// What a client gets for a call.
 async fn called(site: &Site) -> Answer {
@@ -58,7 +58,7 @@ async fn the_certificate_is_for_another_host() {
 #[tokio::test]
 async fn the_error_has_the_form_of_the_service() {
     let site = Site::with(|plan| plan.dial = Some(Address::Socket("127.0.0.1:1".parse().unwrap()))).await;
-    let mut client = site.tunnel("route53.amazonaws.com").await;
+    let mut client = site.tunnel(ROUTE53).await;
     client.send(site.key.sign("GET /2013-04-01/hostedzone HTTP/1.1\nHost: route53.amazonaws.com").bytes()).await;
     let answer = client.answer().await;
     assert_eq!((answer.status(), answer.head.header("content-type")), (502, Some("text/xml")));

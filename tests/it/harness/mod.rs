@@ -33,6 +33,9 @@ pub(crate) use self::{
 const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) const DYNAMODB: &str = "dynamodb.us-east-1.amazonaws.com";
+pub(crate) const LAMBDA: &str = "lambda.us-east-1.amazonaws.com";
+pub(crate) const ROUTE53: &str = "route53.amazonaws.com";
+pub(crate) const SNS: &str = "sns.us-east-1.amazonaws.com";
 
 /// What `future` gives; fails if that takes too long.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {

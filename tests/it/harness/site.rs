@@ -135,19 +135,23 @@ impl Site {
         }
     }
 
-    /// Publishes `grants` and no others, as the workflow would: a grant that goes on keeps its token.
+    /// Publishes `grants` and no others, as the workflow would: a grant that goes on keeps its flag.
     pub(crate) fn publish(&self, grants: impl IntoIterator<Item = Grant>) {
-        let before = self.publisher.current();
-        let identity = Arc::new(CloudIdentity {
+        let identity = CloudIdentity {
             access_key_id: self.real.id.clone(),
             secret_access_key: Secret::new(&self.real.secret),
             session_token: self.real.token.as_deref().map(Secret::new),
-        });
+        };
+        self.publish_as(Some(identity), grants);
+    }
+
+    /// Publishes `grants` with `identity` behind them.
+    pub(crate) fn publish_as(&self, identity: Option<CloudIdentity>, grants: impl IntoIterator<Item = Grant>) {
+        let (before, identity) = (self.publisher.current(), identity.map(Arc::new));
         let grants = grants.into_iter().map(|grant| {
             let before = before.grants.get(&grant.access_key_id).filter(|live| live.grant.active);
-            let token = before.map(|live| live.ended.clone());
-            let (id, identity) = (grant.access_key_id.clone(), Some(Arc::clone(&identity)));
-            (id, Arc::new(LiveGrant { grant, identity, ended: token.unwrap_or_default() }))
+            let ended = before.map(|live| live.ended.clone()).unwrap_or_default();
+            (grant.access_key_id.clone(), Arc::new(LiveGrant { grant, identity: identity.clone(), ended }))
         });
         self.publisher.publish(Snapshot { version: before.version + 1, grants: grants.collect() });
     }
