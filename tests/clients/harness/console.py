@@ -26,7 +26,9 @@ class Console:
 
     def document(self) -> dict:
         """The OpenAPI document."""
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.url}/api/openapi.json") as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            f"{self.url}/api/openapi.json"
+        ) as answer:
             return json.load(answer)
 
     def get(self, path: str, **headers: str) -> Any:
