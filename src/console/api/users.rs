@@ -119,7 +119,7 @@ pub(crate) async fn show(session: Session, Id(name): Id<UserName>) -> Result<Jso
 
 /// Change a person
 ///
-/// Needs `users.manage`. A new password, or being disabled, ends the person's sessions; the keys of somebody disabled stop working.
+/// Needs `users.manage`. A new password, or being disabled, ends the person's sessions and API tokens; the keys of somebody disabled stop working.
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{id}",
