@@ -128,7 +128,8 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted)
     let connection = Arc::new(connection);
     let service = service_fn(|request| {
         let (deps, connection) = (Arc::clone(&deps), Arc::clone(&connection));
-        async move { Ok::<_, Infallible>(exchange::exchange(deps, connection, request).await) }
+        // Boxed: hyper keeps room for a call's state on every connection, idle or not.
+        Box::pin(async move { Ok::<_, Infallible>(exchange::exchange(deps, connection, request).await) })
     });
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
