@@ -75,23 +75,30 @@ pub(crate) fn comparison(one: &Figures, other: &Figures) -> String {
     format!("CPU, {} / {}: {} a call, {} a MiB", one.name, other.name, spread(&calls), spread(&downloads))
 }
 
-/// What is not as it has to be; nothing, if all is well.
-pub(crate) fn complaints(gateway: &Figures, peer: &Figures) -> Vec<String> {
-    let mut complaints = Vec::new();
+/// What the gateway is held to.
+pub(crate) struct Mark {
+    pub(crate) met: bool,
+    pub(crate) finding: String,
+}
+
+/// How the gateway does, with `peer` as the measure of CPU time.
+pub(crate) fn marks(gateway: &Figures, peer: &Figures) -> [Mark; 3] {
     let cpu = median(ratios(&gateway.calls, &peer.calls, cpu_per_call));
-    if cpu.is_nan() || cpu > MOST_CPU {
-        complaints.push(format!("a call takes {cpu:.2} times the CPU of {}: at most {MOST_CPU} is allowed", peer.name));
-    }
-    if gateway.idle.each > MOST_IDLE {
-        let (found, most) = (kibibytes(gateway.idle.each), kibibytes(MOST_IDLE));
-        complaints.push(format!("an idle connection takes {found} KiB: at most {most} is allowed"));
-    }
-    for figures in [gateway, peer] {
-        if figures.errors() > 0 {
-            complaints.push(format!("{}: {} calls failed", figures.name, figures.errors()));
-        }
-    }
-    complaints
+    let (idle, most_idle) = (kibibytes(gateway.idle.each), kibibytes(MOST_IDLE));
+    [
+        Mark {
+            met: cpu <= MOST_CPU,
+            finding: format!("a call takes {cpu:.2} times the CPU of {}; allowed: {MOST_CPU}", peer.name),
+        },
+        Mark {
+            met: gateway.idle.each <= MOST_IDLE,
+            finding: format!("an idle connection takes {idle} KiB; allowed: {most_idle}"),
+        },
+        Mark {
+            met: gateway.errors() + peer.errors() == 0,
+            finding: format!("failed calls: {}, and {} of {}", gateway.errors(), peer.errors(), peer.name),
+        },
+    ]
 }
 
 fn cpu_per_call(round: &Round) -> f64 {
