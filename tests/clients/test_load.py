@@ -27,7 +27,7 @@ CALLS_EACH = 5
 MEBIBYTE = 1 << 20
 # How much the gateway may grow by, in all.
 MOST_FOR_THOUSAND = 128 * MEBIBYTE
-MOST_FOR_IDLE = 28 * 1024  # each
+MOST_FOR_IDLE = 25 * 1024  # each
 # 32 transfers of 8 MiB are 256 MiB: streamed, they are never in memory as a whole.
 TRANSFERS = 32
 MOST_FOR_TRANSFERS = 64 * MEBIBYTE

@@ -50,7 +50,8 @@ def test_try_it_for_real(tmp_path: Path, cloud: StrictMoto, certificates: CloudC
     gateway_port, console_port = free_port(), free_port()
     script = filled_in(try_it_for_real(), gateway_port, console_port)
     done = subprocess.run(
-        ["bash", "-c", script],
+        # Whatever happens, the server goes with the shell.
+        ["bash", "-c", "trap 'kill $(jobs -p) 2>/dev/null' EXIT\n" + script],
         cwd=tmp_path,
         env={
             **os.environ,
