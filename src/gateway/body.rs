@@ -12,7 +12,6 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use ring::digest;
 
 use super::{
@@ -20,6 +19,7 @@ use super::{
     leash::{Silence, Tie},
     ledger::Ledger,
     upload::Upload,
+    upstream::CloudBody,
 };
 
 /// For the next byte of an upload.
@@ -185,8 +185,9 @@ impl ResponseBody {
     }
 
     /// The cloud's answer, as it arrives; what came of the call is entered in `ledger` at its end.
-    pub(super) fn cloud(body: Incoming, tie: Tie, ledger: Ledger) -> Self {
-        Self::Cloud(Box::new(Answer { inner: body, tie, silence: Silence::new(ANSWER_SILENCE), ledger }))
+    pub(super) fn cloud(body: CloudBody, tie: Tie, ledger: Ledger) -> Self {
+        let silence = Silence::new(ANSWER_SILENCE);
+        Self::Cloud(Box::new(Answer { inner: body, failed: None, tie, silence, ledger }))
     }
 }
 
@@ -218,7 +219,9 @@ impl Body for ResponseBody {
 
 /// The cloud's answer, tied to the access it was given under.
 pub(super) struct Answer {
-    inner: Incoming,
+    inner: CloudBody,
+    /// What it broke off with.
+    failed: Option<BodyError>,
     tie: Tie,
     silence: Silence,
     ledger: Ledger,
@@ -226,17 +229,31 @@ pub(super) struct Answer {
 
 impl Answer {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let next = ready!(self.poll_next(cx));
-        match &next {
-            Some(Ok(frame)) => match frame.data_ref() {
-                Some(data) => self.ledger.sent(data.len()),
-                // Nothing follows the trailers, and nobody asks for more.
-                None => self.ledger.complete(),
-            },
-            Some(Err(error)) => self.ledger.cut(error.code()),
-            None => self.ledger.complete(),
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        Poll::Ready(next)
+        let next = ready!(self.poll_next(cx));
+        match next {
+            Some(Ok(frame)) => {
+                match frame.data_ref() {
+                    Some(data) => self.ledger.sent(data.len()),
+                    // Nothing follows the trailers, and nobody asks for more.
+                    None => self.ledger.complete(),
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.ledger.cut(error.code());
+                // At an error the server drops what it has not sent yet: let it send that first.
+                self.failed = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => {
+                self.ledger.complete();
+                Poll::Ready(None)
+            }
+        }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {

@@ -42,7 +42,7 @@ pub(super) async fn exchange(
         }
     };
     let dialect = permitted.dialect;
-    let signed = match resign(&deps, target, permitted, parts, upload, &mut ledger) {
+    let signed = match resign(&deps, permitted, parts, upload, &mut ledger) {
         Ok(signed) => signed,
         Err(rejection) => return respond(&rejection, dialect, ledger),
     };

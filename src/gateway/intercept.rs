@@ -2,10 +2,6 @@
 
 use std::{convert::Infallible, future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use http::{
-    Uri,
-    uri::{Authority, PathAndQuery, Scheme},
-};
 use hyper::{server::conn::http1, service::service_fn, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{
@@ -16,7 +12,7 @@ use rustls::{
 use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
 
-use super::{Deps, accept::Accepted, exchange, leash::Post};
+use super::{Deps, accept::Accepted, exchange, leash::Post, upstream::Pool};
 use crate::cloud::aws::{Catalogue, Host};
 
 /// For the whole handshake.
@@ -33,20 +29,12 @@ pub(super) struct Target {
     pub(super) host: Host<'static>,
     /// In lower case.
     pub(super) name: Arc<str>,
-    authority: Authority,
 }
 
 impl Target {
     /// None if the catalogue doesn't know `name`.
     pub(super) fn new(catalogue: &'static Catalogue, name: &str) -> Option<Self> {
-        let (host, name) = (catalogue.host(name)?, name.to_ascii_lowercase());
-        Some(Self { host, authority: name.parse().ok()?, name: name.into() })
-    }
-
-    /// Where to send a request for `uri`: path and query are as the client wrote them.
-    pub(super) fn uri(&self, uri: &Uri) -> Result<Uri, http::Error> {
-        let path_and_query = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Uri::builder().scheme(Scheme::HTTPS).authority(self.authority.clone()).path_and_query(path_and_query).build()
+        Some(Self { host: catalogue.host(name)?, name: name.to_ascii_lowercase().into() })
     }
 }
 
@@ -54,6 +42,8 @@ impl Target {
 pub(super) struct Intercepted {
     pub(super) target: Target,
     pub(super) accepted: Accepted,
+    /// Connections to the cloud host.
+    pub(super) pool: Arc<Pool>,
     pub(super) post: Post,
 }
 
@@ -67,7 +57,10 @@ pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, acc
         result = handshake => result,
     };
     match result {
-        Ok(Ok(Some(tls))) => serve(deps, tls, Intercepted { target, accepted, post: Post::default() }).await,
+        Ok(Ok(Some(tls))) => {
+            let pool = deps.upstream.pool(&target.name);
+            serve(deps, tls, Intercepted { target, accepted, pool, post: Post::default() }).await;
+        }
         Ok(Ok(None)) => {}
         // Clients that don't trust the CA yet end here; their alert says so.
         Ok(Err(error)) => {

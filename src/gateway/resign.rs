@@ -1,13 +1,12 @@
 //! Puts the real identity in the place of the client's: the same request, signed with the real key.
 
-use http::{Request, Version, header, request::Parts};
+use http::{Request, Uri, Version, header, request::Parts};
 
 use super::{
     Deps,
     authorize::Permitted,
     body::RequestBody,
     hop,
-    intercept::Target,
     leash::Leash,
     ledger::Ledger,
     rejection::{Rejection, Stage},
@@ -28,7 +27,6 @@ pub(super) struct Signed {
 /// Signs `permitted`, whose head is `parts` and whose body, if it is not held, comes from `upload`.
 pub(super) fn resign(
     deps: &Deps,
-    target: &Target,
     permitted: Permitted<'_>,
     mut parts: Parts,
     upload: Upload,
@@ -54,12 +52,19 @@ pub(super) fn resign(
         now,
     };
     sigv4::sign(&mut parts, &signing).map_err(unavailable)?;
-    parts.uri = target.uri(&parts.uri).map_err(unavailable)?;
+    in_origin_form(&mut parts.uri);
     let body = match body {
         VerifiedBody::Held(held) => RequestBody::Held(Some(held)),
         VerifiedBody::Declared(sha256) => RequestBody::checked(upload, sha256, ledger.counter()),
     };
     Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(live, &deps.clock) })
+}
+
+/// Path and query as the client wrote them (RFC 9112, section 3.2.1), which is what was signed.
+fn in_origin_form(uri: &mut Uri) {
+    if uri.authority().is_some() {
+        *uri = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
+    }
 }
 
 fn unavailable(cause: impl std::fmt::Display) -> Rejection {

@@ -1,20 +1,7 @@
 //! Dials a cloud host: address by setting or DNS, TCP, TLS with the cloud's own name.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::{
-    client::legacy::connect::{Connected, Connection},
-    rt::TokioIo,
-};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -43,10 +30,7 @@ pub(in crate::gateway) enum DialError {
     TimedOut,
 }
 
-#[derive(Clone)]
-pub(super) struct Connector(Arc<Dialler>);
-
-struct Dialler {
+pub(super) struct Connector {
     tls: TlsConnector,
     resolver: Resolver,
     overrides: Vec<(HostPattern, Address)>,
@@ -54,41 +38,19 @@ struct Dialler {
 
 impl Connector {
     pub(super) fn new(tls: ClientConfig, resolver: Resolver, overrides: Vec<(HostPattern, Address)>) -> Self {
-        Self(Arc::new(Dialler { tls: TlsConnector::from(Arc::new(tls)), resolver, overrides }))
+        Self { tls: TlsConnector::from(Arc::new(tls)), resolver, overrides }
     }
 
-    /// A TCP connection to `host`, or to where the settings say instead.
-    pub(super) async fn tcp(&self, host: &str) -> Result<TcpStream, DialError> {
-        self.0.tcp(host).await
-    }
-}
-
-impl tower::Service<Uri> for Connector {
-    type Response = CloudConnection;
-    type Error = DialError;
-    type Future = Pin<Box<dyn Future<Output = Result<CloudConnection, DialError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let dialler = Arc::clone(&self.0);
-        Box::pin(async move { dialler.dial(uri.host().unwrap_or_default()).await })
-    }
-}
-
-impl Dialler {
-    async fn dial(&self, host: &str) -> Result<CloudConnection, DialError> {
+    /// A TLS connection to `host`, whose certificate was verified.
+    pub(super) async fn dial(&self, host: &str) -> Result<TlsStream<TcpStream>, DialError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| DialError::Tls(error.to_string()))?;
         let tcp = self.tcp(host).await?;
         let handshake = timeout(HANDSHAKE, self.tls.connect(name, tcp)).await.map_err(|_| DialError::TimedOut)?;
-        let tls = handshake.map_err(|error| DialError::Tls(io_cause(&error)))?;
-        Ok(CloudConnection(TokioIo::new(tls)))
+        handshake.map_err(|error| DialError::Tls(io_cause(&error)))
     }
 
-    /// Tries the host's addresses one after the other.
-    async fn tcp(&self, host: &str) -> Result<TcpStream, DialError> {
+    /// A TCP connection to `host`, or to where the settings say instead. Tries the addresses one after the other.
+    pub(super) async fn tcp(&self, host: &str) -> Result<TcpStream, DialError> {
         let mut last = DialError::Dns("it has no address".to_owned());
         for socket in self.addresses(host).await? {
             match timeout(CONNECT, TcpStream::connect(socket)).await {
@@ -112,46 +74,5 @@ impl Dialler {
         };
         let found = self.resolver.addresses(host).await.map_err(|error| DialError::Dns(error.to_string()))?;
         Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
-    }
-}
-
-/// A TLS connection to a cloud host, in the form that the pool takes.
-pub(super) struct CloudConnection(TokioIo<TlsStream<TcpStream>>);
-
-impl Connection for CloudConnection {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl Read for CloudConnection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl Write for CloudConnection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

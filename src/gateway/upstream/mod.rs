@@ -2,33 +2,20 @@
 
 mod connector;
 mod dns;
+mod link;
+mod pool;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::{Client, ResponseFuture},
-    rt::{TokioExecutor, TokioTimer},
-};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use tokio::net::TcpStream;
 
-use self::{connector::Connector, dns::Resolver};
+use self::{connector::Connector, dns::Resolver, link::Link, pool::Pools};
 use super::body::RequestBody;
 use crate::model::host_pattern::HostPattern;
 
-pub(super) use self::connector::DialError;
-
-/// Shorter than the clouds' own idle time-outs, so that a call is seldom sent on a connection that is just closing.
-const IDLE: Duration = Duration::from_secs(15);
-
-/// Connections kept for a host while nobody needs them; more are opened, but not kept.
-const IDLE_PER_HOST: usize = 512;
-
-/// What is read ahead of an answer, its head included. A piece of it that waits for a slow client keeps all of the buffer
-/// alive that it was read into, so that a larger one costs memory many times over.
-const BUFFER: usize = 64 * 1024;
+pub(super) use self::{connector::DialError, link::CloudBody, pool::Pool};
 
 /// Where a dial that is not by DNS goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,30 +50,57 @@ pub enum UpstreamError {
     Tls(rustls::Error),
 }
 
+/// A call got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallError {
+    #[error("no connection")]
+    Dial(#[from] DialError),
+    #[error("the call failed")]
+    Broke(#[source] hyper::Error),
+}
+
 /// Calls cloud hosts.
 pub(super) struct Upstream {
-    client: Client<Connector, RequestBody>,
     connector: Connector,
+    pools: Arc<Pools>,
 }
 
 impl Upstream {
-    /// Public roots and `config`'s, HTTP/1.1.
+    /// Public roots and `config`'s, HTTP/1.1. Must be called inside a Tokio runtime.
     pub(super) fn new(config: UpstreamConfig) -> Result<Self, UpstreamError> {
         let resolver = Resolver::system().map_err(|error| UpstreamError::Resolver(error.to_string()))?;
         let connector = Connector::new(tls(config.extra_roots)?, resolver, config.overrides);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .pool_timer(TokioTimer::new())
-            .set_host(false)
-            .http1_max_buf_size(BUFFER)
-            .build(connector.clone());
-        Ok(Self { client, connector })
+        Ok(Self { connector, pools: Pools::start() })
     }
 
-    /// Sends `request`, whose URI has the host to call; sent again by itself only if no byte of it had been sent.
-    pub(super) fn call(&self, request: Request<RequestBody>) -> ResponseFuture {
-        self.client.request(request)
+    /// Where the connections to `host` are kept; for [`Upstream::call`].
+    pub(super) fn pool(&self, host: &Arc<str>) -> Arc<Pool> {
+        self.pools.of(host)
+    }
+
+    /// Sends `request`, whose target is in origin form, to the host of `pool`; sent again by itself only if no byte of it
+    /// had been sent.
+    pub(super) async fn call(
+        &self,
+        pool: &Arc<Pool>,
+        mut request: Request<RequestBody>,
+    ) -> Result<CloudResponse, CallError> {
+        let called = loop {
+            let Some(kept) = pool.take() else {
+                let link = Link::open(self.connector.dial(&pool.host).await?).await?;
+                break link.call(request).await;
+            };
+            match kept.call(request).await {
+                // The cloud had closed it.
+                Err(mut failed) if failed.message().is_some() => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => break Err(failed),
+                },
+                called => break called,
+            }
+        };
+        let (answer, link) = called.map_err(|failed| CallError::Broke(failed.into_error()))?;
+        Ok(answer.map(|body| CloudBody::new(body, link, Arc::clone(pool))))
     }
 
     /// A TCP connection to `host`, which need not be a cloud's, for a tunnel.
@@ -96,7 +110,7 @@ impl Upstream {
 }
 
 /// The answer of a cloud host.
-pub(super) type CloudResponse = Response<Incoming>;
+pub(super) type CloudResponse = Response<CloudBody>;
 
 fn tls(extra_roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, UpstreamError> {
     let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
