@@ -14,13 +14,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use ring::digest;
 
-use super::{
-    hold::Held,
-    leash::{Silence, Tie},
-    ledger::Ledger,
-    upload::Upload,
-    upstream::CloudBody,
-};
+use super::{hold::Held, leash::Silence, ledger::Ledger, turn::Turn, upload::Upload, upstream::CloudBody};
 
 /// For the next byte of an upload.
 const UPLOAD_SILENCE: Duration = Duration::from_mins(1);
@@ -185,9 +179,9 @@ impl ResponseBody {
     }
 
     /// The cloud's answer, as it arrives; what came of the call is entered in `ledger` at its end.
-    pub(super) fn cloud(body: CloudBody, tie: Tie, ledger: Ledger) -> Self {
+    pub(super) fn cloud(body: CloudBody, turn: Turn, ledger: Ledger) -> Self {
         let silence = Silence::new(ANSWER_SILENCE);
-        Self::Cloud(Box::new(Answer { inner: body, failed: None, tie, silence, ledger }))
+        Self::Cloud(Box::new(Answer { inner: body, failed: None, turn, silence, ledger }))
     }
 }
 
@@ -222,7 +216,7 @@ pub(super) struct Answer {
     inner: CloudBody,
     /// What it broke off with.
     failed: Option<BodyError>,
-    tie: Tie,
+    turn: Turn,
     silence: Silence,
     ledger: Ledger,
 }
@@ -257,7 +251,7 @@ impl Answer {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.tie.is_off() {
+        if self.turn.is_off() {
             return Poll::Ready(Some(Err(BodyError::AccessEnded)));
         }
         if let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) {
@@ -273,7 +267,7 @@ impl Drop for Answer {
         // The server drops a body of known length as soon as it has its last piece, without asking for the end behind it.
         if self.inner.is_end_stream() {
             self.ledger.complete();
-        } else if self.tie.is_off() {
+        } else if self.turn.is_off() {
             self.ledger.cut(BodyError::AccessEnded.code());
         }
     }

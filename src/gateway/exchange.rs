@@ -30,6 +30,7 @@ pub(super) async fn exchange(
     let target = &connection.target;
     let mut ledger = Ledger::open(&deps, connection.accepted.client, &target.name);
     let (parts, body) = request.into_parts();
+    let turn = connection.turns.begin();
     let mut upload = Upload::new(body, &parts.headers, Arc::clone(&connection));
     let permitted = match admit(&deps, target, &parts, &mut upload, &mut ledger).await {
         Ok(permitted) => permitted,
@@ -46,7 +47,7 @@ pub(super) async fn exchange(
         Ok(signed) => signed,
         Err(rejection) => return respond(&rejection, dialect, ledger),
     };
-    match forward(&deps, &connection, signed, ledger).await {
+    match forward(&deps, &connection, signed, turn, ledger).await {
         Ok(answer) => answer,
         Err((rejection, ledger)) => respond(&rejection, dialect, ledger),
     }

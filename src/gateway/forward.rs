@@ -1,8 +1,12 @@
 //! Sends the call to the cloud and hands its answer on as it arrives.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
 };
 
 use http::{HeaderMap, Response, StatusCode, Version};
@@ -13,13 +17,13 @@ use super::{
     body::{ANSWER_SILENCE, BodyError, ResponseBody},
     hop,
     intercept::{Intercepted, Target},
-    leash::{GLANCE, Leash, Tie},
     ledger::Ledger,
     rejection::{Rejection, Stage},
     resign::Signed,
+    turn::Turn,
     upstream::{CloudResponse, causes, dial_error},
 };
-use crate::{clock::Clock, cloud::Refusal};
+use crate::cloud::Refusal;
 
 /// Where clouds put their id of a call.
 const CLOUD_REQUEST_IDS: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id"];
@@ -29,14 +33,16 @@ pub(super) async fn forward(
     deps: &Deps,
     connection: &Intercepted,
     signed: Signed,
+    turn: Turn,
     mut ledger: Ledger,
 ) -> Result<Response<ResponseBody>, (Rejection, Ledger)> {
     let Signed { request, leash } = signed;
     let target = &connection.target;
+    turn.asks(leash);
     let answer = tokio::select! {
         // First the look whether access still stands: once it has ended, not a byte more.
         biased;
-        end = watch(&leash, ledger.counter(), &deps.clock, target) => Err(end),
+        end = watch(&turn, ledger.counter(), target) => Err(end),
         answer = deps.upstream.call(&connection.pool, request) => answer.map_err(|error| unanswered(target, &error, &mut ledger)),
     };
     match answer {
@@ -47,17 +53,18 @@ pub(super) async fn forward(
                 ledger,
             ))
         }
-        Ok(answer) => Ok(hand_on(answer, connection.post.tie(leash), ledger)),
+        Ok(answer) => Ok(hand_on(answer, turn, ledger)),
         Err(rejection) => Err((rejection, ledger)),
     }
 }
 
-fn hand_on(answer: CloudResponse, tie: Tie, mut ledger: Ledger) -> Response<ResponseBody> {
+fn hand_on(answer: CloudResponse, turn: Turn, mut ledger: Ledger) -> Response<ResponseBody> {
+    turn.answers();
     let (mut head, body) = answer.into_parts();
     ledger.answered(head.status, cloud_request_id(&head.headers));
     hop::strip(&mut head.headers, |_| false);
     head.version = Version::HTTP_11;
-    Response::from_parts(head, ResponseBody::cloud(body, tie, ledger))
+    Response::from_parts(head, ResponseBody::cloud(body, turn, ledger))
 }
 
 fn cloud_request_id(headers: &HeaderMap) -> Option<&str> {
@@ -65,19 +72,25 @@ fn cloud_request_id(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Ends when access does, or when neither an answer has come nor a byte of the request has gone for too long.
-async fn watch(leash: &Leash, passed: Arc<AtomicU64>, clock: &Clock, target: &Target) -> Rejection {
+///
+/// It sets no alarm of its own: while the cloud is asked, [`Turns::poll_end`](super::turn::Turns::poll_end) has the call
+/// polled again and again.
+async fn watch(turn: &Turn, passed: Arc<AtomicU64>, target: &Target) -> Rejection {
     let (mut before, mut moved) = (0, Instant::now());
-    while !leash.is_off() {
-        let now = passed.load(Ordering::Relaxed);
-        if now != before {
-            (before, moved) = (now, Instant::now());
-        } else if moved.elapsed() >= ANSWER_SILENCE {
-            let reason = format!("nothing came for {} minutes", ANSWER_SILENCE.as_secs() / 60);
-            return Stage::Forward.rejects(Refusal::UpstreamTimeout { host: target.name.to_string(), reason });
+    let refusal = poll_fn(|_| {
+        let (now, at) = (passed.load(Ordering::Relaxed), Instant::now());
+        if turn.is_off() {
+            return Poll::Ready(Refusal::NotActive);
         }
-        clock.sleep(GLANCE).await;
-    }
-    Stage::Forward.rejects(Refusal::NotActive)
+        if now != before {
+            (before, moved) = (now, at);
+        } else if at.duration_since(moved) >= ANSWER_SILENCE {
+            let reason = format!("nothing came for {} minutes", ANSWER_SILENCE.as_secs() / 60);
+            return Poll::Ready(Refusal::UpstreamTimeout { host: target.name.to_string(), reason });
+        }
+        Poll::Pending
+    });
+    Stage::Forward.rejects(refusal.await)
 }
 
 fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static), ledger: &mut Ledger) -> Rejection {

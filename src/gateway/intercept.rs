@@ -1,9 +1,17 @@
 //! Ends TLS in the cloud host's stead, for exactly the host the tunnel was asked for, and takes calls from inside.
 
-use std::{convert::Infallible, future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    pin::pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn, upgrade::Upgraded};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::{
     ServerConfig,
     server::{Acceptor, ClientHello, ResolvesServerCert},
@@ -12,14 +20,17 @@ use rustls::{
 use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
 
-use super::{Deps, accept::Accepted, exchange, leash::Post, upstream::Pool};
+use super::{
+    Deps,
+    accept::Accepted,
+    exchange,
+    turn::{End, Turns},
+    upstream::Pool,
+};
 use crate::cloud::aws::{Catalogue, Host};
 
 /// For the whole handshake.
 const HANDSHAKE: Duration = Duration::from_secs(15);
-
-/// For a request's head, and for the next request on a connection that is kept.
-const HEAD: Duration = Duration::from_mins(5);
 
 /// The largest head of a request (AWS takes less), and what waits at most for a client that reads slowly.
 const BUFFER: usize = 64 * 1024;
@@ -44,7 +55,7 @@ pub(super) struct Intercepted {
     pub(super) accepted: Accepted,
     /// Connections to the cloud host.
     pub(super) pool: Arc<Pool>,
-    pub(super) post: Post,
+    pub(super) turns: Turns,
 }
 
 type Tunnel = TokioIo<Upgraded>;
@@ -59,7 +70,7 @@ pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, acc
     match result {
         Ok(Ok(Some(tls))) => {
             let pool = deps.upstream.pool(&target.name);
-            serve(deps, tls, Intercepted { target, accepted, pool, post: Post::default() }).await;
+            serve(deps, tls, Intercepted { target, accepted, pool, turns: Turns::new() }).await;
         }
         Ok(Ok(None)) => {}
         // Clients that don't trust the CA yet end here; their alert says so.
@@ -124,19 +135,23 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted)
         // Boxed: hyper keeps room for a call's state on every connection, idle or not.
         Box::pin(async move { Ok::<_, Infallible>(exchange::exchange(deps, connection, request).await) })
     });
-    let http = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(tls), service);
+    let http = http1::Builder::new().max_buf_size(BUFFER).serve_connection(TokioIo::new(tls), service);
     let (mut http, mut stop) = (pin!(http), pin!(connection.accepted.stop.cancelled()));
     let ended = poll_fn(|cx| {
         if stop.as_mut().poll(cx).is_ready() {
             http.as_mut().graceful_shutdown();
         }
-        match http.as_mut().poll(cx) {
-            Poll::Pending => connection.post.poll_off(cx).map(|()| Ok(())),
-            ended @ Poll::Ready(_) => ended,
+        if let ended @ Poll::Ready(_) = http.as_mut().poll(cx) {
+            return ended;
+        }
+        match ready!(connection.turns.poll_end(cx)) {
+            End::Access => Poll::Ready(Ok(())),
+            End::Quiet => {
+                http.as_mut().graceful_shutdown();
+                // What can't be said to the client at once is not worth waiting for.
+                let _ = http.as_mut().poll(cx);
+                Poll::Ready(Ok(()))
+            }
         }
     });
     if let Err(error) = ended.await {

@@ -23,6 +23,7 @@ mod portal;
 mod rejection;
 mod resign;
 mod respond;
+mod turn;
 mod upload;
 mod upstream;
 mod verify;

@@ -1,7 +1,9 @@
 //! Connections are kept on both sides, and what goes over one stays in order.
 
+use std::time::Duration;
+
 use super::LIST_TABLES;
-use crate::harness::{DYNAMODB, Site};
+use crate::harness::{DYNAMODB, Site, skip};
 
 #[tokio::test]
 async fn both_connections_are_kept_from_call_to_call() {
@@ -124,4 +126,32 @@ async fn futures_join<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) 
         if futures.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_client_has_five_minutes_for_its_next_request() {
+    let site = Site::start().await;
+    let mut client = site.tunnel(DYNAMODB).await;
+    // Counted from the end of the call before, however long that took.
+    for _ in 0..3 {
+        client.send(site.key.sign(LIST_TABLES).bytes()).await;
+        let call = site.cloud.call().await;
+        skip(Duration::from_mins(6)).await;
+        call.ok().await;
+        assert_eq!(client.answer().await.status(), 200);
+        skip(Duration::from_mins(4)).await;
+    }
+    skip(Duration::from_mins(2)).await;
+    client.ends().await;
+}
+
+#[tokio::test]
+async fn a_head_that_comes_drop_by_drop_ends_the_connection() {
+    let site = Site::start().await;
+    let mut client = site.tunnel(DYNAMODB).await;
+    for byte in b"POST / HTTP/1.1\r\n" {
+        client.send([*byte]).await;
+        skip(Duration::from_secs(20)).await;
+    }
+    client.ends().await;
 }
