@@ -34,6 +34,8 @@ pub enum BlockError {
 /// Writes `records` as one block.
 pub(super) fn encode(records: &[CallRecord]) -> Vec<u8> {
     let mut texts = Texts::default();
+    let mut before: [Column<'_>; 10] = Default::default();
+    let [client, host, key, request, user, environment, service, operation, region, error] = &mut before;
     let mut body = Vec::with_capacity(records.len() * 112);
     let base = records.iter().map(|record| record.at.millis()).min().unwrap_or_default();
     body.extend_from_slice(&base.to_be_bytes());
@@ -41,16 +43,16 @@ pub(super) fn encode(records: &[CallRecord]) -> Vec<u8> {
     for record in records {
         number(&mut body, record.at.millis().abs_diff(base));
         text(&mut body, &record.id);
-        number(&mut body, texts.place(&record.client));
-        number(&mut body, texts.place(&record.host));
-        number(&mut body, texts.optional(record.access_key_id.as_ref().map(AccessKeyId::as_str)));
-        number(&mut body, texts.optional(record.request.as_ref().map(AccessRequestId::as_str)));
-        number(&mut body, texts.optional(record.user.as_ref().map(UserName::as_str)));
-        number(&mut body, texts.optional(record.environment.as_ref().map(EnvironmentId::as_str)));
-        number(&mut body, texts.optional(record.service.as_ref().map(ServiceId::as_str)));
-        number(&mut body, texts.optional(record.operation.as_deref()));
-        number(&mut body, texts.optional(record.region.as_deref()));
-        number(&mut body, texts.optional(record.error.as_deref()));
+        number(&mut body, client.place(&mut texts, &record.client));
+        number(&mut body, host.place(&mut texts, &record.host));
+        number(&mut body, key.optional(&mut texts, record.access_key_id.as_ref().map(AccessKeyId::as_str)));
+        number(&mut body, request.optional(&mut texts, record.request.as_ref().map(AccessRequestId::as_str)));
+        number(&mut body, user.optional(&mut texts, record.user.as_ref().map(UserName::as_str)));
+        number(&mut body, environment.optional(&mut texts, record.environment.as_ref().map(EnvironmentId::as_str)));
+        number(&mut body, service.optional(&mut texts, record.service.as_ref().map(ServiceId::as_str)));
+        number(&mut body, operation.optional(&mut texts, record.operation.as_deref()));
+        number(&mut body, region.optional(&mut texts, record.region.as_deref()));
+        number(&mut body, error.optional(&mut texts, record.error.as_deref()));
         match &record.cloud_request_id {
             None => body.push(0),
             Some(id) => {
@@ -112,8 +114,8 @@ impl<'b> Block<'b> {
         Ok(CallRecord {
             at: Timestamp::from_millis(base.saturating_add(offset)),
             id: self.body.text()?.to_owned(),
-            client: self.required()?,
-            host: self.required()?,
+            client: self.required()?.into(),
+            host: self.required()?.into(),
             access_key_id: self.optional()?.map(AccessKeyId::new).transpose().map_err(|_| BlockError::Damaged)?,
             request: self.optional()?.map(AccessRequestId::new).transpose().map_err(|_| BlockError::Damaged)?,
             user: self.optional()?.map(UserName::new).transpose().map_err(|_| BlockError::Damaged)?,
@@ -131,9 +133,9 @@ impl<'b> Block<'b> {
         })
     }
 
-    fn required(&mut self) -> Result<String, BlockError> {
+    fn required(&mut self) -> Result<&'b str, BlockError> {
         let place = self.body.number()?;
-        Ok(self.at(place)?.to_owned())
+        self.at(place)
     }
 
     fn optional(&mut self) -> Result<Option<&'b str>, BlockError> {
@@ -165,9 +167,22 @@ impl<'r> Texts<'r> {
             self.list.len() as u64 - 1
         })
     }
+}
 
-    fn optional(&mut self, text: Option<&'r str>) -> u64 {
-        text.map_or(0, |text| self.place(text) + 1)
+/// A field of the records. Most hold what the one before them held, which is sooner compared than looked up.
+#[derive(Default)]
+struct Column<'r>(Option<(&'r str, u64)>);
+
+impl<'r> Column<'r> {
+    fn place(&mut self, texts: &mut Texts<'r>, text: &'r str) -> u64 {
+        match self.0 {
+            Some((before, place)) if before == text => place,
+            _ => self.0.insert((text, texts.place(text))).1,
+        }
+    }
+
+    fn optional(&mut self, texts: &mut Texts<'r>, text: Option<&'r str>) -> u64 {
+        text.map_or(0, |text| self.place(texts, text) + 1)
     }
 }
 
@@ -259,12 +274,12 @@ mod tests {
         (who, texts, numbers).prop_map(|(who, texts, numbers)| CallRecord {
             at: Timestamp::from_millis(numbers.0),
             id: texts.0,
-            client: texts.1,
+            client: texts.1.into(),
             access_key_id: who.0.map(|id| AccessKeyId::new(id).unwrap()),
             request: who.1.map(|id| AccessRequestId::new(id).unwrap()),
             user: who.2.map(|id| UserName::new(id).unwrap()),
             environment: who.3.map(|id| EnvironmentId::new(id).unwrap()),
-            host: texts.2,
+            host: texts.2.into(),
             service: who.4.map(|id| ServiceId::new(id).unwrap()),
             operation: texts.3,
             region: texts.4,

@@ -1,6 +1,6 @@
 //! Takes connections, looks at their first byte, and lets what is in flight finish at the end.
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -30,7 +30,8 @@ const TLS_HANDSHAKE: u8 = 22;
 /// What every connection carries along.
 #[derive(Clone)]
 pub(super) struct Accepted {
-    pub(super) client: IpAddr,
+    /// The client's address.
+    pub(super) client: Arc<str>,
     /// Cancelled when the appliance is asked to stop: what is in flight finishes, nothing new begins.
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -49,7 +50,7 @@ pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: Cancell
         match next {
             Ok((tcp, peer)) => {
                 let accepted = Accepted {
-                    client: peer.ip().to_canonical(),
+                    client: peer.ip().to_canonical().to_string().into(),
                     stop: stop.clone(),
                     tasks: tasks.clone(),
                     _place: Arc::new(place),

@@ -1,6 +1,6 @@
 //! The way in of HTTP proxies: `CONNECT host:443` (RFC 9110, section 9.3.6), and a few pages beside it.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Method, Request, Response, StatusCode, uri::Authority};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
@@ -65,7 +65,7 @@ async fn answer(deps: &Arc<Deps>, accepted: &Accepted, request: Request<Incoming
             Err(error) => portal::plain(StatusCode::BAD_GATEWAY, format!("{host} could not be reached: {error}\n")),
         },
         Err(refusal) => {
-            refusal.enter(deps, accepted.client, request.uri());
+            refusal.enter(deps, &accepted.client, request.uri());
             portal::plain(refusal.status, refusal.words)
         }
     }
@@ -101,12 +101,12 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn enter(&self, deps: &Deps, client: IpAddr, uri: &http::Uri) {
+    fn enter(&self, deps: &Deps, client: &Arc<str>, uri: &http::Uri) {
         let host = uri.authority().map_or("", Authority::as_str);
         // Anybody may ask, and records are kept for months: no more than a host name can have, and a port.
         let host = host.get(..MAX_HOST).unwrap_or(host);
-        tracing::info!(%client, host, code = self.code, "CONNECT refused");
-        let mut ledger = Ledger::open(deps, client, host);
+        tracing::info!(client = %client, host, code = self.code, "CONNECT refused");
+        let mut ledger = Ledger::open(deps, client, host.into());
         ledger.rejected(Outcome::Refused, self.code, self.status);
     }
 }

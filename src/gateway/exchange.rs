@@ -28,7 +28,7 @@ pub(super) async fn exchange(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let target = &connection.target;
-    let mut ledger = Ledger::open(&deps, connection.accepted.client, &target.name);
+    let mut ledger = Ledger::open(&deps, &connection.accepted.client, Arc::clone(&target.name));
     let (parts, body) = request.into_parts();
     let turn = connection.turns.begin();
     let mut upload = Upload::new(body, &parts.headers, Arc::clone(&connection));

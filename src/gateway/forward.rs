@@ -9,7 +9,7 @@ use std::{
     task::Poll,
 };
 
-use http::{HeaderMap, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, Response, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::{
@@ -26,7 +26,11 @@ use super::{
 use crate::cloud::Refusal;
 
 /// Where clouds put their id of a call.
-const CLOUD_REQUEST_IDS: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id"];
+static CLOUD_REQUEST_IDS: [HeaderName; 3] = [
+    HeaderName::from_static("x-amzn-requestid"),
+    HeaderName::from_static("x-amz-request-id"),
+    HeaderName::from_static("x-amzn-request-id"),
+];
 
 /// Calls the cloud host. The ledger goes along with the answer; without one, it comes back.
 pub(super) async fn forward(
@@ -68,7 +72,7 @@ fn hand_on(answer: CloudResponse, turn: Turn, mut ledger: Ledger) -> Response<Re
 }
 
 fn cloud_request_id(headers: &HeaderMap) -> Option<&str> {
-    CLOUD_REQUEST_IDS.iter().find_map(|name| headers.get(*name)).and_then(|id| id.to_str().ok())
+    CLOUD_REQUEST_IDS.iter().find_map(|name| headers.get(name)).and_then(|id| id.to_str().ok())
 }
 
 /// Ends when access does, or when neither an answer has come nor a byte of the request has gone for too long.

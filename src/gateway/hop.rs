@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, header};
 
 /// Always for one hop, whether `Connection` names them or not. `Expect` was answered here; `Trailer` is not among them
 /// (RFC 9110, section 6.6.2): without it, trailers get lost on the way.
-const ALWAYS: [HeaderName; 9] = [
+static ALWAYS: [HeaderName; 9] = [
     header::CONNECTION,
     header::EXPECT,
     HeaderName::from_static("keep-alive"),
@@ -27,7 +27,8 @@ pub(super) fn strip(headers: &mut HeaderMap, protects: impl Fn(&str) -> bool) {
         .filter_map(|name| name.trim().parse().ok())
         .filter(|name: &HeaderName| !protects(name.as_str()))
         .collect();
-    for name in ALWAYS.iter().chain(&named) {
+    let always: Vec<_> = headers.keys().filter_map(|name| ALWAYS.iter().find(|known| *known == name)).collect();
+    for name in always.into_iter().chain(&named) {
         headers.remove(name);
     }
 }

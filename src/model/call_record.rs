@@ -1,5 +1,7 @@
 //! What is kept of every call of a cloud client, allowed or refused.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AccessKeyId, AccessRequestId, EnvironmentId, ServiceId, UserName};
@@ -13,7 +15,8 @@ pub struct CallRecord {
     /// The gateway's id of the call; where the gateway answers itself, the client sees it as `x-amzn-requestid`.
     pub id: String,
     /// The client's address, without the port.
-    pub client: String,
+    #[schema(value_type = String)]
+    pub client: Arc<str>,
     /// The key it was signed with, if one could be read; if `request` is none, nobody vouches for it.
     #[schema(required)]
     pub access_key_id: Option<AccessKeyId>,
@@ -27,7 +30,8 @@ pub struct CallRecord {
     #[schema(required)]
     pub environment: Option<EnvironmentId>,
     /// The cloud host that was called.
-    pub host: String,
+    #[schema(value_type = String)]
+    pub host: Arc<str>,
     /// The service.
     #[schema(required)]
     pub service: Option<ServiceId>,

@@ -5,7 +5,7 @@
 use http::{HeaderMap, request::Parts};
 use ring::digest;
 
-use super::{ALGORITHM, Payload, Scope, SignedHeaders, date::Moment};
+use super::{ALGORITHM, Payload, Scope, SignedHeaders, date::Moment, header};
 
 /// How a service wants the path in the canonical request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ fn write_query(query: &[u8], out: &mut Vec<u8>) {
 fn write_header(headers: &HeaderMap, name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
     out.push(b':');
-    for (index, value) in headers.get_all(name).iter().enumerate() {
+    for (index, value) in header::values(headers, name).enumerate() {
         if index > 0 {
             out.push(b',');
         }

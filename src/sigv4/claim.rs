@@ -260,7 +260,7 @@ fn check_coverage(headers: &HeaderMap, signed: &SignedHeaders) -> Result<(), Par
         return Err(ParseError::HostNotSigned);
     }
     single(headers, &HOST, "Host")?;
-    if let Some(absent) = signed.iter().find(|name| !headers.contains_key(*name)) {
+    if let Some(absent) = signed.iter().find(|name| header::values(headers, name).next().is_none()) {
         return Err(ParseError::SignedHeaderAbsent(absent.to_owned()));
     }
     let unsigned = |name: &str| is_amz(name) && header::SECURITY_TOKEN != name && !signed.contains(name);

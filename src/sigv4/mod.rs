@@ -43,7 +43,7 @@ const TERMINATOR: &str = "aws4_request";
 
 /// The headers with a meaning of their own here.
 mod header {
-    use http::HeaderName;
+    use http::{HeaderMap, HeaderName, HeaderValue};
 
     pub(super) static CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
     pub(super) static DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -51,5 +51,12 @@ mod header {
 
     pub(super) fn is_amz(name: &str) -> bool {
         name.starts_with("x-amz-")
+    }
+
+    /// The values of the header `name` (lower-case), in their order.
+    ///
+    /// Looks through all headers: they are few, and to hash a name that is no [`HeaderName`] yet takes longer.
+    pub(super) fn values<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h HeaderValue> {
+        headers.iter().filter(move |(known, _)| known.as_str() == name).map(|(_, value)| value)
     }
 }

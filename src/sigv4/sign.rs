@@ -93,7 +93,8 @@ pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
 /// `host`, `x-amz-*`, and of what is wanted `also` that which is there and stays as it is.
 fn covered(headers: &HeaderMap, also: &SignedHeaders) -> SignedHeaders {
     let required = |name: &&str| *name == "host" || is_amz(name);
-    let wanted = |name: &&str| !required(name) && !HOP_BY_HOP.contains(name) && headers.contains_key(*name);
+    let wanted =
+        |name: &&str| !required(name) && !HOP_BY_HOP.contains(name) && header::values(headers, name).next().is_some();
     SignedHeaders::of(headers.keys().map(HeaderName::as_str).filter(required).chain(also.iter().filter(wanted)))
 }
 

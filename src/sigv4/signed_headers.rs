@@ -2,36 +2,57 @@
 
 /// The names of the headers that a signature covers: lower-case, sorted, no repeats. The default is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SignedHeaders(String);
+pub struct SignedHeaders {
+    list: String,
+    /// Where each name ends in the list.
+    ends: Vec<usize>,
+}
 
 impl SignedHeaders {
     /// Takes `host;x-amz-date` if it is lower-case, sorted and without repeats.
     pub fn parse(list: &str) -> Option<Self> {
         let names = list.split(';');
-        let well_formed = names.clone().all(is_lower_case_name) && names.is_sorted_by(|a, b| a < b);
-        well_formed.then(|| Self(list.to_owned()))
+        let well_formed = names.clone().all(is_lower_case_name) && names.clone().is_sorted_by(|a, b| a < b);
+        well_formed.then(|| Self::of_names(names))
     }
 
     /// These names, in the order of the list.
     pub(super) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut names: Vec<&str> = names.into_iter().collect();
         names.sort_unstable();
-        Self(names.join(";"))
+        Self::of_names(names)
+    }
+
+    fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut list, mut ends) = (String::with_capacity(128), Vec::with_capacity(8));
+        for name in names {
+            if !ends.is_empty() {
+                list.push(';');
+            }
+            list.push_str(name);
+            ends.push(list.len());
+        }
+        Self { list, ends }
     }
 
     /// Is `name` (lower-case) on the list?
     pub fn contains(&self, name: &str) -> bool {
-        self.0.as_bytes().split(|&byte| byte == b';').any(|signed| signed == name.as_bytes())
+        self.iter().any(|signed| signed == name)
     }
 
     /// The names, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.split(';').filter(|name| !name.is_empty())
+        let mut start = 0;
+        self.ends.iter().filter_map(move |&end| {
+            let name = self.list.get(start..end);
+            start = end + 1;
+            name
+        })
     }
 
     /// `host;x-amz-date`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.list
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method, header, request::Parts};
+use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 
 use super::{
     catalogue::{Protocol, Service},
@@ -13,6 +13,12 @@ use super::{
     host::{Claim, Host},
 };
 use crate::model::{AccountId, Call, CloudId, Operation};
+
+/// Which operation of a JSON protocol a request is.
+static TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+
+/// Smithy RPC v2: which protocol a request is in.
+static SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
 
 /// The protocol that a client is to be answered in, and the service it believes to talk to.
 #[derive(Clone, Copy, Debug)]
@@ -68,42 +74,39 @@ impl<'c> Claim<'c, '_> {
             recognise(service, parts, form)
         });
         let (first, second) = (found.next(), found.next());
-        let mut named = self.unnamed(parts);
         let certain = |found: &Found<'_>| {
             second.is_none()
                 && (found.protocol.is_query() || !self.looks_like_query(parts))
                 && !overrides_method(&parts.headers)
         };
-        let Some(found) = first.filter(certain) else { return named };
-        named.dialect = Dialect { protocol: found.protocol, service: Some(found.service) };
-        named.call.service = found.service.id.clone();
-        match (&named.call.account, found.account) {
-            (Some(host), Some(path)) if *host != path => return named,
-            (None, Some(path)) => named.call.account = Some(path),
-            _ => {}
+        let Some(found) = first.filter(certain) else {
+            let dialect = dialect(self.services(), parts);
+            let service = dialect.service.unwrap_or(self.service);
+            return Named { call: self.call(service, None, None), dialect };
+        };
+        let host = self.host.account();
+        let contradicts = host.is_some_and(|host| found.account.as_ref().is_some_and(|path| host != path));
+        let operation = (!contradicts).then_some(found.operation);
+        Named {
+            call: self.call(found.service, operation, found.account),
+            dialect: Dialect { protocol: found.protocol, service: Some(found.service) },
         }
-        named.call.operation = Some(found.operation);
-        named
+    }
+
+    /// A call of the host's account, or else of the one that the path names.
+    fn call(&self, service: &Service, operation: Option<Operation>, path: Option<AccountId>) -> Call {
+        Call {
+            cloud: CloudId::aws(),
+            service: service.id.clone(),
+            operation,
+            account: self.host.account().cloned().or(path),
+        }
     }
 
     /// Might a server that understands the query protocol take it for that, whatever else it says?
     fn looks_like_query(&self, parts: &Parts) -> bool {
         self.services().any(|service| service.protocols.iter().any(|protocol| protocol.is_query()))
             && looks_like_query(parts)
-    }
-
-    fn unnamed(&self, parts: &Parts) -> Named<'c> {
-        let dialect = dialect(self.services(), parts);
-        let service = dialect.service.unwrap_or(self.service);
-        Named {
-            call: Call {
-                cloud: CloudId::aws(),
-                service: service.id.clone(),
-                operation: None,
-                account: self.host.account().cloned(),
-            },
-            dialect,
-        }
     }
 
     /// A query service's calls go to `/`; where a REST service shares the host, all other paths are its.
@@ -122,7 +125,7 @@ impl<'c> Host<'c> {
 
 /// Does a header ask the server to take another method than the request's? Whether a service heeds it is not told.
 fn overrides_method(headers: &HeaderMap) -> bool {
-    ["x-http-method", "x-http-method-override", "x-method-override"].iter().any(|name| headers.contains_key(*name))
+    headers.keys().any(|name| matches!(name.as_str(), "x-http-method" | "x-http-method-override" | "x-method-override"))
 }
 
 /// Does what a request is called depend on its header `name` (lower-case)? Then the cloud must get it as it was read,
@@ -150,11 +153,11 @@ fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &
 }
 
 fn looks_like(parts: &Parts) -> Option<Protocol> {
-    if parts.headers.contains_key("smithy-protocol") {
+    if parts.headers.contains_key(&SMITHY_PROTOCOL) {
         Some(Protocol::Cbor)
     } else if content_type(&parts.headers).is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-amz-json-1.1")) {
         Some(Protocol::Json11)
-    } else if parts.headers.contains_key("x-amz-target") {
+    } else if parts.headers.contains_key(&TARGET) {
         Some(Protocol::Json10)
     } else if looks_like_query(parts) {
         Some(Protocol::Query)
@@ -203,11 +206,11 @@ fn recognise<'c>(service: &'c Service, parts: &Parts, form: Option<&Form<'_>>) -
 }
 
 fn sign(headers: &HeaderMap) -> Sign<'_> {
-    let mut targets = headers.get_all("x-amz-target").iter();
-    let cbor = headers.contains_key("smithy-protocol");
+    let mut targets = headers.get_all(&TARGET).iter();
+    let cbor = headers.contains_key(&SMITHY_PROTOCOL);
     match (targets.next(), targets.next(), cbor) {
         (None, _, false) => Sign::Nothing,
-        (None, _, true) if single(headers, "smithy-protocol") == Some("rpc-v2-cbor") => Sign::Cbor,
+        (None, _, true) if single(headers, &SMITHY_PROTOCOL) == Some("rpc-v2-cbor") => Sign::Cbor,
         (Some(target), None, false) => target.to_str().map_or(Sign::Conflict, Sign::Target),
         _ => Sign::Conflict,
     }
@@ -249,14 +252,14 @@ impl<'p> Form<'p> {
 }
 
 fn content_type(headers: &HeaderMap) -> Option<&str> {
-    single(headers, "content-type").map(|value| value.split(';').next().unwrap_or_default().trim())
+    single(headers, &header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim())
 }
 
 fn is_form(content_type: &str) -> bool {
     content_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-fn single<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut all = headers.get_all(name).iter();
     let first = all.next()?.to_str().ok()?;
     all.next().is_none().then_some(first)
