@@ -46,7 +46,7 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
     } else {
         let found = visitor.run(move |caller| {
             let page = PageRequest { limit: LOOKED_AT, cursor: None };
-            let environments = caller.environments(&page)?.items.into_iter().map(|view| view.environment);
+            let environments = caller.places(&page)?.items.into_iter();
             let requests = caller.access_requests(&RequestFilter::default(), &page)?.items.into_iter();
             Ok((
                 environments.filter(|found| fits(&words, &of_environment(found))).take(SHOWN).collect(),
