@@ -97,7 +97,7 @@ impl Caller {
         if filter.requested_by.as_ref().is_none_or(|name| *name == self.user.name) {
             facets.insert(Facet { requested_by: Some(self.user.name.clone()), ..facet(filter) });
         }
-        self.list(&NEWEST_FIRST, facets, filter, page)
+        self.list(&NEWEST_FIRST, &facets, filter, page)
     }
 
     /// The access requests on which the caller may decide: those that wait, the oldest first, then all others, the
@@ -110,7 +110,7 @@ impl Caller {
         if !self.decides_somewhere() {
             return Err(Error::Forbidden { permission: Permission::AccessRequestsManage });
         }
-        self.list(&QUEUE, self.decided_facets(filter), filter, page)
+        self.list(&QUEUE, &self.decided_facets(filter), filter, page)
     }
 
     /// How many access requests wait for a decision that the caller may make.
@@ -154,7 +154,7 @@ impl Caller {
     fn list(
         &self,
         parts: &[Part],
-        facets: BTreeSet<Facet>,
+        facets: &BTreeSet<Facet>,
         filter: &RequestFilter,
         page: &PageRequest,
     ) -> Result<Page<AccessRequestView>, Error> {
@@ -165,7 +165,7 @@ impl Caller {
         for part in parts.iter().skip(first) {
             let wanted = |status: &&Status| filter.statuses.is_empty() || filter.statuses.contains(*status);
             let statuses = part.statuses.iter().filter(wanted);
-            let mut ids = Ids::new(&reader, part.order, &facets, statuses, after.take().as_ref())?;
+            let mut ids = Ids::new(&reader, part.order, facets, statuses, after.take().as_ref())?;
             while let Some(id) = ids.next()? {
                 let found = reader.find(&ACCESS_REQUESTS, &id)?;
                 // The index says what fits; who may see it is asked of the request itself.
@@ -378,8 +378,8 @@ mod tests {
 
             let decides =
                 |request: &&AccessRequest| caller.may(Permission::AccessRequestsManage, Some(&request.environment));
-            let decided = all.iter().filter(fits).filter(decides);
-            let (waiting, others): (Vec<_>, Vec<_>) = decided.partition(|request| request.status == Status::Pending);
+            let (waiting, others): (Vec<_>, Vec<_>) =
+                all.iter().filter(fits).filter(decides).partition(|request| request.status == Status::Pending);
             let queue: Vec<_> =
                 waiting.into_iter().chain(others.into_iter().rev()).map(|request| request.id.clone()).collect();
             if caller.decides_somewhere() {
