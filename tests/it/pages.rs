@@ -5,5 +5,6 @@ mod decide;
 mod live;
 mod queue;
 mod requests;
+mod scale;
 mod sessions;
 mod setup;

@@ -2,7 +2,7 @@
 //!
 //! A page is read from the index, entry by entry, so that it costs what it shows however many requests there are.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::ControlFlow};
 
 use super::{
     super::{Caller, Error, Page, PageRequest, Transaction, caller::sees_environment, settings},
@@ -280,8 +280,12 @@ pub(in super::super) fn refuse_if_credential_in_use(
     id: &CredentialId,
     stays: &[EnvironmentId],
 ) -> Result<(), Error> {
-    let living = tx.writer.all(&LIVING_BY_CREDENTIAL, &Span::of(id), Order::Ascending)?;
-    refuse_if_any("credential", living.iter().filter(|(_, environment)| !stays.contains(environment)).count())
+    let mut count = 0;
+    tx.writer.visit(&LIVING_BY_CREDENTIAL, &Span::of(id), Order::Ascending, |_, environment| {
+        count += usize::from(!stays.contains(&environment));
+        Ok::<_, Error>(if count <= COUNTED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    refuse_if_any("credential", count)
 }
 
 fn refuse_if_any(what: &str, count: usize) -> Result<(), Error> {
