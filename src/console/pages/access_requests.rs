@@ -19,7 +19,7 @@ use crate::{
 /// The address of the list.
 pub(crate) const LIST: &str = "/access-requests";
 /// So many on a page; together they can be chosen for one act.
-pub(super) const ON_A_PAGE: usize = 50;
+pub(super) const ON_A_PAGE: usize = 40;
 
 #[derive(Template)]
 #[template(path = "access_requests.html")]
@@ -128,7 +128,7 @@ impl Row {
             href: if waits { decide(&request.id) } else { super::access_request::path(&request.id) },
             id: request.id.to_string(),
             services: words::services(request),
-            justification: request.justification.clone(),
+            justification: words::beginning(&request.justification),
             chip: Chip(request.status),
             who: request.requested_by.to_string(),
             mine,

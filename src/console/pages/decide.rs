@@ -86,6 +86,8 @@ struct Held {
 struct Decided {
     step: Step,
     comment: Option<String>,
+    /// Is there access now?
+    lives: bool,
 }
 
 struct Pick {
@@ -301,7 +303,8 @@ fn decided(visitor: &Visitor, request: &AccessRequest, history: &[WorkflowEvent]
     }
     let decision = history.iter().rev().find(|event| DECISIONS.contains(&event.action.as_str()));
     let step = step(visitor, decision.or(history.last())?);
-    Some(Decided { step, comment: request.decision_comment.clone().filter(|comment| !comment.is_empty()) })
+    let comment = request.decision_comment.clone().filter(|comment| !comment.is_empty());
+    Some(Decided { step, comment, lives: matches!(request.status, Status::Approved | Status::Active) })
 }
 
 fn credentials(all: &[Credential], picked: &str) -> Vec<Pick> {
