@@ -103,7 +103,8 @@ struct Pick {
 struct Found {
     view: AccessRequestView,
     history: Vec<WorkflowEvent>,
-    environment: Environment,
+    /// None if it was removed since; then nothing waits there.
+    environment: Option<Environment>,
     credentials: Vec<Credential>,
     has: Vec<AccessRequestView>,
     more: bool,
@@ -228,7 +229,10 @@ async fn page(
         services: words::services(request),
         who: request.requested_by.to_string(),
         mine: request.requested_by == *visitor.name(),
-        environment: found.environment.name.clone(),
+        environment: found
+            .environment
+            .as_ref()
+            .map_or_else(|| request.environment.to_string(), |known| known.name.clone()),
         slug: request.environment.to_string(),
         justification: request.justification.clone(),
         asked: visitor.when(request.created_at),
@@ -239,7 +243,7 @@ async fn page(
         decided: decided(visitor, request, &found.history),
         too_late,
         refused: found.refused,
-        accounts: accounts(&found.environment),
+        accounts: accounts(found.environment.as_ref()),
         spans: spans(visitor, request, until),
         date: fields.text("date").to_owned(),
         operations: operations(request, fields),
@@ -257,6 +261,11 @@ fn find(caller: &Caller, id: &AccessRequestId) -> Result<Found, Error> {
     let refused = !caller.approver(id)?.may_approve()?;
     let view = caller.access_request(id)?;
     let place = &view.request.environment;
+    let environment = match caller.environment(place) {
+        Ok(found) => Some(found.environment),
+        Err(Error::NotFound(_)) => None,
+        Err(other) => return Err(other),
+    };
     let linked = PageRequest { limit: 1000, cursor: None };
     let mut credentials = caller.credentials(Some(place), &linked)?.items;
     credentials.retain(|credential| credential.cloud == view.request.cloud);
@@ -268,7 +277,7 @@ fn find(caller: &Caller, id: &AccessRequestId) -> Result<Found, Error> {
     let has = caller.access_requests(&living, &PageRequest { limit: SHOWN, cursor: None })?;
     Ok(Found {
         history: caller.history(id)?,
-        environment: caller.environment(place)?.environment,
+        environment,
         credentials,
         more: has.next_cursor.is_some(),
         has: has.items,
@@ -378,8 +387,8 @@ fn operations(request: &AccessRequest, fields: &Fields) -> Vec<Pick> {
     all
 }
 
-fn accounts(environment: &Environment) -> String {
-    let ids: Vec<_> = environment.accounts.iter().map(ToString::to_string).collect();
+fn accounts(environment: Option<&Environment>) -> String {
+    let ids: Vec<_> = environment.iter().flat_map(|known| &known.accounts).map(ToString::to_string).collect();
     match ids.as_slice() {
         [] => "in every account that the credential reaches".into(),
         [one] => format!("in account {one}"),

@@ -9,9 +9,10 @@ use super::{
     AccessRequestView, sees, view,
 };
 use crate::{
-    model::{AccessRequestId, CredentialId, EnvironmentId, Permission, ServiceId, Status, UserName},
+    clock::Timestamp,
+    model::{AccessRequest, AccessRequestId, CredentialId, EnvironmentId, Permission, ServiceId, Status, UserName},
     store::{
-        self, Order, Read, Span,
+        self, Order, Read, Reader, Span,
         tables::{
             access_requests::{ACCESS_REQUEST_INDEX, ACCESS_REQUESTS, Facet, IndexKey, LIVING_BY_CREDENTIAL, PENDING},
             environments::ENVIRONMENTS,
@@ -93,11 +94,16 @@ impl Caller {
         filter: &RequestFilter,
         page: &PageRequest,
     ) -> Result<Page<AccessRequestView>, Error> {
-        let mut facets = self.decided_facets(filter);
-        if filter.requested_by.as_ref().is_none_or(|name| *name == self.user.name) {
-            facets.insert(Facet { requested_by: Some(self.user.name.clone()), ..facet(filter) });
-        }
-        self.list(&NEWEST_FIRST, &facets, filter, page)
+        self.list(&NEWEST_FIRST, &self.seen_facets(filter), filter, page, view)
+    }
+
+    /// The same without their keys: for whoever looks through many.
+    pub fn plain_access_requests(
+        &self,
+        filter: &RequestFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AccessRequest>, Error> {
+        self.list(&NEWEST_FIRST, &self.seen_facets(filter), filter, page, |_, request, _| Ok(request))
     }
 
     /// The access requests on which the caller may decide: those that wait, the oldest first, then all others, the
@@ -110,7 +116,7 @@ impl Caller {
         if !self.decides_somewhere() {
             return Err(Error::Forbidden { permission: Permission::AccessRequestsManage });
         }
-        self.list(&QUEUE, &self.decided_facets(filter), filter, page)
+        self.list(&QUEUE, &self.decided_facets(filter), filter, page, view)
     }
 
     /// How many access requests wait for a decision that the caller may make.
@@ -138,6 +144,15 @@ impl Caller {
         self.user.roles.iter().any(|held| self.user.may(Permission::AccessRequestsManage, held.environment.as_ref()))
     }
 
+    /// Where to look for what the caller may see.
+    fn seen_facets(&self, filter: &RequestFilter) -> BTreeSet<Facet> {
+        let mut facets = self.decided_facets(filter);
+        if filter.requested_by.as_ref().is_none_or(|name| *name == self.user.name) {
+            facets.insert(Facet { requested_by: Some(self.user.name.clone()), ..facet(filter) });
+        }
+        facets
+    }
+
     /// Where to look for what the caller may decide on.
     fn decided_facets(&self, filter: &RequestFilter) -> BTreeSet<Facet> {
         if self.user.may(Permission::AccessRequestsManage, None) {
@@ -151,13 +166,14 @@ impl Caller {
             .collect()
     }
 
-    fn list(
+    fn list<T>(
         &self,
         parts: &[Part],
         facets: &BTreeSet<Facet>,
         filter: &RequestFilter,
         page: &PageRequest,
-    ) -> Result<Page<AccessRequestView>, Error> {
+        show: impl Fn(&Reader, AccessRequest, Timestamp) -> Result<T, Error>,
+    ) -> Result<Page<T>, Error> {
         let (first, mut after) = begin(parts, page.cursor.as_deref())?;
         let (reader, now) = (self.workflow.read()?, self.workflow.0.clock.now());
         let limit = page.limit.clamp(1, 1000);
@@ -173,7 +189,7 @@ impl Caller {
                 if items.len() == limit {
                     return Ok(Page { items, next_cursor: last });
                 }
-                items.push(view(&reader, request, now)?);
+                items.push(show(&reader, request, now)?);
                 last = Some(format!("{}{id}", part.name));
             }
         }
@@ -303,7 +319,7 @@ mod tests {
         super::super::fixture::{DAY, Fixture, env, submit, user, wish},
         *,
     };
-    use crate::model::{AccessRequest, Role};
+    use crate::model::Role;
 
     /// Requests of dora and dan in dev and prod, for one service or two, at every status.
     fn filled() -> (Fixture, Vec<AccessRequest>) {

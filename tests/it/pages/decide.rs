@@ -239,3 +239,15 @@ fn what_a_person_has_elsewhere_is_told_only_to_who_may_see_it() {
     let paula = Browser::signed_in(&console, "paula").page(&decide(id));
     assert!(!paula.contains(&held) && paula.contains("No access that you may see."), "{paula}");
 }
+
+#[test]
+fn what_was_decided_is_still_told_when_its_environment_is_gone() {
+    let console = Console::furnished();
+    let [root, dora, anna] = ["root", "dora", "anna"].map(|name| console.sign_in(name));
+    let id = console.submit(&dora);
+    console.post(&format!("/access-requests/{id}/deny"), &anna, &json!({})).expect(200);
+    console.send("DELETE", "/environments/dev", &root, &serde_json::Value::Null).expect(204);
+    let anna = Browser::signed_in(&console, "anna");
+    assert!(anna.page(&decide(&id)).contains("<strong>anna denied it</strong>"));
+    assert!(anna.page("/access-requests?environment=dev").contains(&id));
+}

@@ -88,6 +88,7 @@ fn who_decides_in_one_environment_sees_that_one_alone_and_others_nothing() {
     assert!(page.contains("1 waits for you") && !page.contains("value=\"dev\""), "{page}");
     assert!(rows(&paula.page(&format!("{LIST}?environment=dev"))).is_empty());
     assert!(rows(&paula.page(&format!("{LIST}?requested_by=dora"))).is_empty());
+    assert_eq!(location(&paula.get("/")), LIST, "where she begins");
     for name in ["dora", "peter", "ada"] {
         let browser = Browser::signed_in(&console, name);
         for query in ["", "?requested_by=dora", "?status=none"] {
