@@ -7,6 +7,7 @@
 mod access_request;
 mod access_requests;
 mod account;
+mod approval;
 mod authority;
 mod chart;
 mod clients;
