@@ -104,6 +104,24 @@ const enhance = (part) => {
     });
     list.before(input);
   }
+
+  // A sentence says what is picked in its form.
+  for (const form of part.querySelectorAll("[data-says]")) {
+    const date = form.querySelector("[name=date]");
+    const say = () => {
+      for (const said of form.querySelectorAll("[data-say]")) {
+        const name = said.dataset.say;
+        const picked = form.querySelector(`[name=${name}]:checked, [name=${name}] option:checked`);
+        said.dataset.unpicked ??= said.textContent;
+        const on = date.valueAsDate?.toLocaleDateString("en-GB", { dateStyle: "medium", timeZone: "UTC" });
+        const words = picked?.dataset.words || (picked && on && `until the end of ${on}, UTC`);
+        said.textContent = words || said.dataset.unpicked;
+      }
+    };
+    date?.addEventListener("input", () => (form.elements.until.value = date.value ? "date" : form.elements.until.value));
+    form.addEventListener("input", say);
+    if (date) say();
+  }
 };
 enhance(document);
 
@@ -123,12 +141,21 @@ const toast = (text, href) => {
   setTimeout(() => note.remove(), 20000);
 };
 
-const isTyping = () =>
-  [...main.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue);
+const isChanged = (field) => {
+  if (field.tagName === "SELECT") {
+    const first = [...field.options].findIndex((option) => option.defaultSelected);
+    return field.selectedIndex !== Math.max(first, 0);
+  }
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  return field.value !== field.defaultValue;
+};
+const isTyping = () => [...main.querySelectorAll("input:not([type=hidden]), textarea, select")].some(isChanged);
 
-let refreshing;
+let refreshing, stale;
 const refresh = async () => {
-  if (isTyping() || document.querySelector("[data-unsaved]")) return;
+  if (document.querySelector("[data-unsaved]")) return;
+  // What was typed or ticked is not taken away: the reader decides when to look.
+  if (isTyping()) return stale || toast((stale = "This page has changed. Load it again to see."), location.href);
   refreshing ??= fetch(location.href, { headers: { accept: "text/html" } });
   const answer = await refreshing;
   refreshing = undefined;
@@ -149,7 +176,7 @@ const listen = () => {
     const here = main.dataset.request === told.id;
     if (here && Number(main.dataset.version) < told.version) refresh();
     if (main.dataset.live === "list") refresh();
-    if (told.toast && !here) toast(told.toast, `/access-requests/${told.id}`);
+    if (told.toast && !here && main.dataset.shows !== "everybodys") toast(told.toast, told.href);
   });
   source.addEventListener("waiting", (event) => {
     for (const link of document.querySelectorAll('.side a[href="/access-requests"], .dock a[href="/access-requests"]')) {

@@ -55,6 +55,9 @@ struct List {
     /// Of this person
     #[arg(long, value_name = "NAME", value_parser = |text: &str| UserName::new(text))]
     user: Option<UserName>,
+    /// For this service, alone or among others
+    #[arg(long, value_parser = |text: &str| ServiceId::new(text))]
+    service: Option<ServiceId>,
     /// At most so many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -210,7 +213,10 @@ fn facts(request: &Value) -> Table {
 
 impl List {
     fn fetch(&self, rest: &Rest) -> anyhow::Result<Value> {
-        let query = Query::new().with("status", self.status.as_ref()).with("requested_by", self.user.as_ref());
+        let query = Query::new()
+            .with("status", self.status.as_ref())
+            .with("requested_by", self.user.as_ref())
+            .with("service", self.service.as_ref());
         let of = |environment: &str| format!("/environments/{environment}/access-requests");
         if let Some(environment) = &self.environment {
             return rest.list(&of(environment.as_str()), &query, self.limit);

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::Error;
 use crate::{
     clock::Timestamp,
-    model::{AccessKeyId, AccessRequestId, CredentialId, EnvironmentId, UserName},
+    model::{AccessKeyId, AccessRequestId, CredentialId, EnvironmentId, ServiceId, UserName},
 };
 
 /// A table: its name, and the types of its keys and values.
@@ -110,10 +110,22 @@ macro_rules! id_keys {
                 Self::new(decode_text(bytes)?).ok()
             }
         }
+
+        /// No id is empty, so an empty text says that there is none.
+        impl Key for Option<$id> {
+            fn encode(&self, out: &mut Vec<u8>) {
+                encode_text(self.as_ref().map_or("", $id::as_str), out);
+            }
+
+            fn decode(bytes: &mut &[u8]) -> Option<Self> {
+                let text = decode_text(bytes)?;
+                if text.is_empty() { Some(None) } else { $id::new(text).ok().map(Some) }
+            }
+        }
     )*};
 }
 
-id_keys!(AccessKeyId, AccessRequestId, CredentialId, EnvironmentId, UserName);
+id_keys!(AccessKeyId, AccessRequestId, CredentialId, EnvironmentId, ServiceId, UserName);
 
 impl Key for u64 {
     fn encode(&self, out: &mut Vec<u8>) {

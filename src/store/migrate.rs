@@ -1,15 +1,18 @@
 //! From an older schema to the present one, step by step, in the transaction that opens the database.
 
+use std::ops::ControlFlow;
+
 use super::{
-    Error, Read, Writer,
+    Error, Order, Read, Span, Writer,
     schema::{CURRENT, SCHEMA},
+    tables::access_requests::{self, ACCESS_REQUESTS},
 };
 
 /// Brings records from one schema to the next.
 type Step = fn(&mut Writer) -> Result<(), Error>;
 
 /// The steps: the first leads from schema 1 to 2, the next from 2 to 3.
-const STEPS: [Step; CURRENT as usize - 1] = [];
+const STEPS: [Step; CURRENT as usize - 1] = [index_access_requests];
 
 /// Brings the database to the present schema; all or nothing.
 pub(super) fn to_current(writer: &mut Writer) -> Result<(), Error> {
@@ -31,10 +34,29 @@ fn run(writer: &mut Writer, steps: &[Step]) -> Result<(), Error> {
     writer.put(&SCHEMA, &(), &known)
 }
 
+/// Schema 2 has indexes of access requests.
+fn index_access_requests(writer: &mut Writer) -> Result<(), Error> {
+    // A thousand at a time: what is in memory must not grow with the table.
+    const AT_ONCE: usize = 1000;
+    let mut span = Span::all();
+    loop {
+        let mut some = Vec::new();
+        writer.visit(&ACCESS_REQUESTS, &span, Order::Ascending, |_, request| {
+            some.push(request);
+            Ok::<_, Error>(if some.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        for request in &some {
+            access_requests::reindex(writer, None, request)?;
+        }
+        let Some(last) = some.last() else { return Ok(()) };
+        span = Span::all().after(&last.id);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{MasterKey, Order, Span, Store, Table},
+        super::{MasterKey, Store, Table},
         *,
     };
 
@@ -58,7 +80,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let key = MasterKey::from_bytes(&[1; 32]).unwrap();
         let store = Store::open(&directory.path().join("csg.redb"), &key).unwrap();
-        store.transact(|tx| tx.put(&OLD, &"ann".to_owned(), &41)).unwrap();
+        let old = |tx: &mut Writer| tx.put(&OLD, &"ann".to_owned(), &41).and_then(|()| tx.put(&SCHEMA, &(), &1));
+        store.transact(old).unwrap();
         (directory, store)
     }
 
@@ -91,8 +114,10 @@ mod tests {
         let error = Store::open(&directory.path().join("csg.redb"), &key).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the database was written by a newer version of csg (its schema is 7, this version knows up to 1): \
-             install that version, or restore a backup made by this one"
+            format!(
+                "the database was written by a newer version of csg (its schema is 7, this version knows up to \
+                 {CURRENT}): install that version, or restore a backup made by this one"
+            )
         );
     }
 }

@@ -107,6 +107,7 @@ struct Inner {
     database: redb::Database,
     sealer: Sealer,
     version: watch::Sender<u64>,
+    reads: transaction::Count,
 }
 
 impl std::fmt::Debug for Store {
@@ -127,7 +128,12 @@ impl Store {
             other => Error::engine(other),
         })?;
         file::sync_directory(path)?;
-        let inner = Inner { database, sealer: Sealer::new(key), version: watch::Sender::new(0) };
+        let inner = Inner {
+            database,
+            sealer: Sealer::new(key),
+            version: watch::Sender::new(0),
+            reads: transaction::Count::default(),
+        };
         let store = Self(Arc::new(inner));
         store.transact(|writer| {
             migrate::to_current(writer)?;
@@ -140,7 +146,7 @@ impl Store {
 
     /// A consistent view of everything as it is now; later commits do not change it.
     pub fn read(&self) -> Result<Reader, Error> {
-        Reader::begin(&self.0.database)
+        Reader::begin(&self.0.database, &self.0.reads)
     }
 
     /// Runs `work` and commits its writes, all or none. They are on the disk when this returns.
@@ -148,7 +154,7 @@ impl Store {
     /// Transactions run one after the other. `work` may be run again after a conflict: it must have no effect but its
     /// writes, and must not call `transact` itself. An error undoes everything; without a write nothing is committed.
     pub fn transact<T, E: From<Error>>(&self, mut work: impl FnMut(&mut Writer) -> Result<T, E>) -> Result<T, E> {
-        let mut writer = Writer::begin(&self.0.database)?;
+        let mut writer = Writer::begin(&self.0.database, &self.0.reads)?;
         let value = work(&mut writer)?;
         if let Some(version) = writer.commit()? {
             // Two commits may arrive here in the other order: the version only grows.
@@ -164,6 +170,11 @@ impl Store {
     /// Tells of each new version, after it was committed; a slow watcher sees only the newest.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.0.version.subscribe()
+    }
+
+    /// How many records were read since it was opened: what a use case costs, whatever the machine.
+    pub fn records_read(&self) -> u64 {
+        self.0.reads.now()
     }
 
     /// Seals and unseals with the master key.

@@ -1,6 +1,12 @@
 //! Reading and writing: what redb does, behind typed tables.
 
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use redb::{ReadableDatabase as _, ReadableTable, TableDefinition, TableError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -68,12 +74,30 @@ pub trait Read {
     }
 }
 
+/// Counts the records that were read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Count(Arc<AtomicU64>);
+
+impl Count {
+    pub(super) fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// A view of one moment.
-pub struct Reader(redb::ReadTransaction);
+pub struct Reader {
+    transaction: redb::ReadTransaction,
+    count: Count,
+}
 
 impl Reader {
-    pub(super) fn begin(database: &redb::Database) -> Result<Self, Error> {
-        database.begin_read().map(Self).map_err(Error::engine)
+    pub(super) fn begin(database: &redb::Database, count: &Count) -> Result<Self, Error> {
+        let transaction = database.begin_read().map_err(Error::engine)?;
+        Ok(Self { transaction, count: count.clone() })
     }
 
     /// The version of the moment it shows.
@@ -82,13 +106,13 @@ impl Reader {
     }
 
     fn open(&self, name: &str) -> Result<Option<redb::ReadOnlyTable<Bytes, Bytes>>, Error> {
-        existing(self.0.open_table(Definition::new(name)))
+        existing(self.transaction.open_table(Definition::new(name)))
     }
 }
 
 impl Read for Reader {
     fn find<K: Key, V: Serialize + DeserializeOwned>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>, Error> {
-        self.open(table.name)?.map_or(Ok(None), |open| find(&open, table, key))
+        self.open(table.name)?.map_or(Ok(None), |open| find(&open, &self.count, table, key))
     }
 
     fn visit<K: Key, V: Serialize + DeserializeOwned, E: From<Error>>(
@@ -98,22 +122,23 @@ impl Read for Reader {
         order: Order,
         visit: impl FnMut(K, V) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
-        self.open(table.name)?.map_or(Ok(()), |open| walk(&open, table, span, order, visit))
+        self.open(table.name)?.map_or(Ok(()), |open| walk(&open, &self.count, table, span, order, visit))
     }
 }
 
 /// A transaction: reads see its own writes.
 pub struct Writer {
     transaction: redb::WriteTransaction,
+    count: Count,
     version: u64,
     wrote: bool,
 }
 
 impl Writer {
-    pub(super) fn begin(database: &redb::Database) -> Result<Self, Error> {
+    pub(super) fn begin(database: &redb::Database, count: &Count) -> Result<Self, Error> {
         // Durability::Immediate, redb's default: commit returns after fsync.
         let transaction = database.begin_write().map_err(Error::engine)?;
-        let mut writer = Self { transaction, version: 0, wrote: false };
+        let mut writer = Self { transaction, count: count.clone(), version: 0, wrote: false };
         writer.version = writer.find(&schema::COMMITS, &())?.unwrap_or(0) + 1;
         Ok(writer)
     }
@@ -163,7 +188,7 @@ impl Writer {
 
 impl Read for Writer {
     fn find<K: Key, V: Serialize + DeserializeOwned>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>, Error> {
-        self.open(table.name)?.map_or(Ok(None), |open| find(&open, table, key))
+        self.open(table.name)?.map_or(Ok(None), |open| find(&open, &self.count, table, key))
     }
 
     fn visit<K: Key, V: Serialize + DeserializeOwned, E: From<Error>>(
@@ -173,7 +198,7 @@ impl Read for Writer {
         order: Order,
         visit: impl FnMut(K, V) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
-        self.open(table.name)?.map_or(Ok(()), |open| walk(&open, table, span, order, visit))
+        self.open(table.name)?.map_or(Ok(()), |open| walk(&open, &self.count, table, span, order, visit))
     }
 }
 
@@ -187,15 +212,18 @@ fn existing<T>(opened: Result<T, TableError>) -> Result<Option<T>, Error> {
 
 fn find<K: Key, V: Serialize + DeserializeOwned>(
     open: &impl ReadableTable<Bytes, Bytes>,
+    count: &Count,
     table: &Table<K, V>,
     key: &K,
 ) -> Result<Option<V>, Error> {
+    count.one();
     let found = open.get(codec::encode(key).as_slice()).map_err(Error::engine)?;
     found.map(|value| table.decode_value(value.value())).transpose()
 }
 
 fn walk<K: Key, V: Serialize + DeserializeOwned, E: From<Error>>(
     open: &impl ReadableTable<Bytes, Bytes>,
+    count: &Count,
     table: &Table<K, V>,
     span: &Span<K>,
     order: Order,
@@ -213,6 +241,7 @@ fn walk<K: Key, V: Serialize + DeserializeOwned, E: From<Error>>(
         };
         let Some(record) = next else { return Ok(()) };
         let (key, value) = record.map_err(Error::engine)?;
+        count.one();
         if visit(table.decode_key(key.value())?, table.decode_value(value.value())?)?.is_break() {
             return Ok(());
         }

@@ -178,7 +178,7 @@ impl CredentialAdministrator<'_> {
     pub fn delete(&self, id: &CredentialId) -> Result<(), Error> {
         self.act(|tx| {
             let record = tx.writer.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?;
-            requests::refuse_if_in_use(tx, "credential", |request| request.credential.as_ref() == Some(id))?;
+            requests::refuse_if_credential_in_use(tx, id, &[])?;
             tx.writer.remove(&CREDENTIALS, id)?;
             record_act(tx, "credential.delete", &record.credential, None)
         })
@@ -220,9 +220,7 @@ pub(super) fn set_links(tx: &mut Transaction<'_>, id: &EnvironmentId, wanted: &[
 
 /// Living access must not stand on a credential that could not be picked for it any more.
 fn refuse_unlinking(tx: &Transaction<'_>, credential: &Credential, next: &[EnvironmentId]) -> Result<(), Error> {
-    requests::refuse_if_in_use(tx, "credential", |request| {
-        request.credential.as_ref() == Some(&credential.id) && !next.contains(&request.environment)
-    })
+    requests::refuse_if_credential_in_use(tx, &credential.id, next)
 }
 
 fn sees(user: &User, credential: &Credential) -> bool {

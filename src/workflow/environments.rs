@@ -68,6 +68,14 @@ impl Caller {
         })
     }
 
+    /// The same without the credentials linked to them: for whoever only wants to go there.
+    pub fn places(&self, page: &PageRequest) -> Result<Page<Environment>, Error> {
+        let span = page.rest(Span::all(), Order::Ascending, |id| EnvironmentId::new(id).ok())?;
+        page.fill(&self.workflow.read()?, &ENVIRONMENTS, &span, Order::Ascending, |environment| {
+            Ok(sees_environment(&self.user, &environment.id).then_some(environment))
+        })
+    }
+
     /// One environment.
     pub fn environment(&self, id: &EnvironmentId) -> Result<EnvironmentView, Error> {
         let reader = self.workflow.read()?;
@@ -152,7 +160,7 @@ impl EnvironmentAdministrator<'_> {
             if !tx.writer.remove(&ENVIRONMENTS, id)? {
                 return Err(Error::NotFound("environment"));
             }
-            requests::refuse_if_in_use(tx, "environment", |request| request.environment == *id)?;
+            requests::refuse_if_environment_in_use(tx, id)?;
             // What was given for this environment must not come back with another one of the same name.
             for (name, mut held) in tx.writer.all(&USERS, &Span::all(), Order::Ascending)? {
                 let before = held.user.roles.len();

@@ -87,7 +87,6 @@ struct Inner {
     in_order: Mutex<()>,
     passwords: password::Passwords,
     throttle: throttle::Throttle,
-    waiting: requests::Waiting,
 }
 
 impl std::fmt::Debug for Workflow {
@@ -107,7 +106,6 @@ impl Workflow {
             in_order: Mutex::new(()),
             passwords: password::Passwords::default(),
             throttle: throttle::Throttle::default(),
-            waiting: requests::Waiting::default(),
         }));
         let all = grants::all(&workflow.read()?, workflow.0.store.sealer(), workflow.0.clock.now())?;
         workflow.0.publisher.publish(all);

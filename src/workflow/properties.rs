@@ -177,6 +177,22 @@ impl World {
         self
     }
 
+    /// What somebody finds who decides everywhere is what there is, as it is.
+    fn check_lists(&self, ann: &Caller, reader: &crate::store::Reader) {
+        let table = &crate::store::tables::access_requests::ACCESS_REQUESTS;
+        let all = PageRequest { limit: 1000, cursor: None };
+        let queue = ann.access_request_queue(&RequestFilter::default(), &all).unwrap().items;
+        assert_eq!(queue.len(), self.known.requests.len());
+        let waiting = self.known.requests.iter().map(|id| reader.find(table, id).unwrap().unwrap());
+        let waiting: BTreeSet<_> =
+            waiting.filter(|request| request.status == Status::Pending).map(|request| request.id).collect();
+        let first = queue.iter().take(waiting.len()).map(|view| view.request.id.clone());
+        assert_eq!(first.collect::<BTreeSet<_>>(), waiting);
+        let of_others = queue.iter().filter(|view| view.request.requested_by != ann.user().name);
+        let count = of_others.filter(|view| view.request.status == Status::Pending).count();
+        assert_eq!(ann.waiting().unwrap(), count);
+    }
+
     fn check(&mut self) {
         let (workflow, now) = (&self.fixture.workflow, self.fixture.clock.now());
         let snapshot = workflow.subscribe().load().clone();
@@ -206,6 +222,9 @@ impl World {
             }
             let lives = matches!(request.status, Status::Pending | Status::Approved | Status::Active);
             assert!(!(lives && self.known.ended.contains(id)), "{id} came back");
+        }
+        if !self.known.disabled.contains(&1) {
+            self.check_lists(&self.caller(1), &reader);
         }
         // Step by step and all at once lead to the same; time alone may have ended something that is still published.
         let fresh = super::grants::all(&reader, workflow.0.store.sealer(), now).unwrap();

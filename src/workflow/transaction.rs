@@ -7,7 +7,7 @@ use crate::{
     store::{
         Read as _, Sealer, Writer,
         tables::{
-            access_requests::ACCESS_REQUESTS,
+            access_requests::{self, ACCESS_REQUESTS},
             events::{EVENTS, EVENTS_BY_REQUEST},
             users::USERS,
         },
@@ -90,10 +90,10 @@ impl<'w> Transaction<'w> {
         self.writer.find(&ACCESS_REQUESTS, id)?.ok_or(Error::NotFound("access request"))
     }
 
-    /// Keeps the changed request, counts the change, and has its grants made anew.
+    /// Keeps the changed request where it is found by what it is, counts the change, and has its grants made anew.
     pub(super) fn put_request(&mut self, request: &mut AccessRequest) -> Result<(), Error> {
         request.version += 1;
-        self.writer.put(&ACCESS_REQUESTS, &request.id, request)?;
+        access_requests::put(self.writer, request)?;
         self.touched.push(Touched::Request(request.id.clone()));
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod harness;
 mod life;
+mod lists;
 mod openapi;
 mod permissions;
 mod refusals;

@@ -111,7 +111,10 @@ fn version_and_completions() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(succeeds(&site.run(&["version"])).starts_with(&format!("csg {version}")));
     let shown: Value = serde_json::from_str(&succeeds(&site.run(&["version", "--json"]))).unwrap();
-    assert_eq!((shown["version"].as_str(), shown["schema"].as_u64()), (Some(version), Some(1)));
+    assert_eq!(
+        (shown["version"].as_str(), shown["schema"].as_u64()),
+        (Some(version), Some(u64::from(csg::store::SCHEMA_VERSION)))
+    );
     assert!(succeeds(&site.run(&["completions", "bash"])).contains("complete -F _csg"));
 }
 

@@ -15,3 +15,4 @@ mod docs;
 mod gateway;
 mod harness;
 mod pages;
+mod store;

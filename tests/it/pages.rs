@@ -1,7 +1,10 @@
 //! The pages, as a browser without scripts gets them: over real HTTP, with cookies.
 
 mod browser;
+mod decide;
 mod live;
+mod queue;
 mod requests;
+mod scale;
 mod sessions;
 mod setup;

@@ -170,6 +170,8 @@ pub(crate) struct Filter {
     status: Option<String>,
     environment: Option<EnvironmentId>,
     requested_by: Option<UserName>,
+    /// Asking for this service, alone or among others.
+    service: Option<ServiceId>,
     /// How many items the page may have.
     #[serde(default)]
     #[param(inline, required = false)]
@@ -180,14 +182,14 @@ pub(crate) struct Filter {
 
 impl Filter {
     fn split(self) -> Result<(RequestFilter, PageRequest), Problem> {
-        let Self { status, environment, requested_by, limit: Limit(limit), cursor } = self;
+        let Self { status, environment, requested_by, service, limit: Limit(limit), cursor } = self;
         let known = |name: &str| Status::ALL.into_iter().find(|status| status.name() == name);
         let names = status.as_deref().map(|names| names.split(',').map(known).collect::<Option<_>>());
         let statuses = names.unwrap_or_else(|| Some(std::collections::BTreeSet::new())).ok_or_else(|| {
             let all: Vec<_> = Status::ALL.iter().map(|status| status.name()).collect();
             Problem::invalid_field("status", format!("must be of {}", all.join(", ")))
         })?;
-        Ok((RequestFilter { statuses, environment, requested_by }, PageRequest { limit, cursor }))
+        Ok((RequestFilter { statuses, environment, requested_by, service }, PageRequest { limit, cursor }))
     }
 }
 

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{
+    access_requests,
     form::Submitted,
     frame::{Frame, cloud_services},
     redirect,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     console::{error::Problem, extract::Id},
-    model::{AccessRequestId, Status, WorkflowEvent},
+    model::{AccessRequest, AccessRequestId, Action, Credential, Permission, Status, WorkflowEvent},
     workflow::{AccessRequestView, KeyView, parse_duration},
 };
 
@@ -48,6 +49,17 @@ struct Details {
     keys: Vec<Key>,
     secret_waits: bool,
     usage: Option<Use>,
+    /// What an approver may know and do.
+    decider: Option<Decider>,
+}
+
+struct Decider {
+    decide: Option<String>,
+    /// `dev account (AKIA…)`.
+    credential: Option<String>,
+    operations: String,
+    may_revoke: bool,
+    may_archive: bool,
 }
 
 /// What a client is set up with.
@@ -68,11 +80,11 @@ struct Key {
 }
 
 /// A step of its life.
-struct Step {
-    who: String,
-    what: &'static str,
-    detail: Option<String>,
-    at: When,
+pub(super) struct Step {
+    pub(super) who: String,
+    pub(super) what: &'static str,
+    pub(super) detail: Option<String>,
+    pub(super) at: When,
 }
 
 pub(crate) async fn show(visitor: Visitor, Id(id): Id<AccessRequestId>) -> Result<Response, Problem> {
@@ -86,13 +98,37 @@ pub(crate) async fn show(visitor: Visitor, Id(id): Id<AccessRequestId>) -> Resul
         } else {
             None
         };
-        Ok((view, history, usage))
+        // One that was removed since, or that is not theirs to see, is not told of.
+        let credential = view.request.credential.as_ref().and_then(|id| caller.credential(id).ok());
+        Ok((view, history, usage, credential))
     });
-    let (view, history, usage) = read.await?;
-    Ok(visitor.page(&details(&visitor, &view, &history, usage.map(|usage| Use::new(&visitor, &usage)))))
+    let (view, history, usage, credential) = read.await?;
+    let usage = usage.map(|usage| Use::new(&visitor, &usage));
+    let decider = decider(&visitor, &view.request, credential);
+    Ok(visitor.page(&details(&visitor, &view, &history, usage, decider)))
 }
 
-fn details(visitor: &Visitor, view: &AccessRequestView, history: &[WorkflowEvent], usage: Option<Use>) -> Details {
+fn decider(visitor: &Visitor, request: &AccessRequest, credential: Option<Credential>) -> Option<Decider> {
+    if !visitor.may(Permission::AccessRequestsManage, Some(&request.environment)) {
+        return None;
+    }
+    let waits = request.status == Status::Pending;
+    Some(Decider {
+        decide: waits.then(|| access_requests::decide(&request.id)),
+        credential: credential.map(|found| format!("{} ({})", found.name, found.access_key_id)),
+        operations: request.allow_credential_operations.join(", "),
+        may_revoke: request.status.after(Action::Revoke).is_some(),
+        may_archive: request.status.after(Action::Archive).is_some(),
+    })
+}
+
+fn details(
+    visitor: &Visitor,
+    view: &AccessRequestView,
+    history: &[WorkflowEvent],
+    usage: Option<Use>,
+    decider: Option<Decider>,
+) -> Details {
     let request = &view.request;
     let environment = visitor.environments.iter().find(|known| known.id == request.environment);
     let back = cloud_services(&request.environment);
@@ -104,7 +140,6 @@ fn details(visitor: &Visitor, view: &AccessRequestView, history: &[WorkflowEvent
         snippets: snippets::all(&visitor.state, request, key),
         test: snippets::test_command(request),
     });
-    let wanted = request.duration_seconds.map(|seconds| format!("for {}", words::span(Duration::from_secs(seconds))));
     Details {
         frame: visitor.frame_in(&request.environment).at(&back),
         id: request.id.to_string(),
@@ -117,7 +152,7 @@ fn details(visitor: &Visitor, view: &AccessRequestView, history: &[WorkflowEvent
         who: request.requested_by.to_string(),
         justification: request.justification.clone(),
         asked: visitor.when(request.created_at),
-        wanted: wanted.unwrap_or_else(|| "until revoked".into()),
+        wanted: words::wanted(request),
         until: request.expires_at.map(|at| visitor.when(at)),
         decided_by: request.decided_by.as_ref().map(ToString::to_string),
         comment: request.decision_comment.clone().filter(|comment| !comment.is_empty()),
@@ -126,6 +161,7 @@ fn details(visitor: &Visitor, view: &AccessRequestView, history: &[WorkflowEvent
         secret_waits: view.secret_available,
         access,
         usage,
+        decider,
         back,
     }
 }
@@ -140,7 +176,7 @@ fn key(visitor: &Visitor, view: &KeyView) -> Key {
     }
 }
 
-fn step(visitor: &Visitor, event: &WorkflowEvent) -> Step {
+pub(super) fn step(visitor: &Visitor, event: &WorkflowEvent) -> Step {
     let (what, tells) = match event.action.as_str() {
         "access_request.submit" => ("asked for access", false),
         "access_request.approve" => ("approved it", false),
@@ -151,6 +187,7 @@ fn step(visitor: &Visitor, event: &WorkflowEvent) -> Step {
         "access_request.revoke" => ("revoked access", true),
         "access_request.expire" => ("ended access: its time is over", false),
         "access_request.archive" => ("put it away", true),
+        "access_request.end_replaced_key" => ("ended the key that was replaced", false),
         _ => ("changed something", true),
     };
     Step {
@@ -161,7 +198,7 @@ fn step(visitor: &Visitor, event: &WorkflowEvent) -> Step {
     }
 }
 
-fn path(id: &AccessRequestId) -> String {
+pub(super) fn path(id: &AccessRequestId) -> String {
     format!("/access-requests/{id}")
 }
 

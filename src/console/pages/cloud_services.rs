@@ -14,8 +14,8 @@ use crate::{
     workflow::{AccessRequestView, PageRequest, RequestFilter},
 };
 
-/// More than anybody has at a time; the older ones are a page further.
-const LIVING: usize = 200;
+/// More than most people have at a time; the older ones are a page further.
+const LIVING: usize = 50;
 const EARLIER: usize = 25;
 
 #[derive(Template)]
@@ -30,6 +30,8 @@ struct CloudServices {
     waiting: Vec<Row>,
     living: Vec<Row>,
     earlier: Vec<Row>,
+    /// Where the list of what waits and lives goes on.
+    more: Option<String>,
     next: Option<String>,
     is_first_page: bool,
 }
@@ -68,6 +70,9 @@ impl Row {
 
 #[derive(serde::Deserialize)]
 pub(crate) struct Query {
+    /// Behind this one of those that wait and live.
+    living: Option<String>,
+    /// Behind this one of those that are over.
     after: Option<String>,
 }
 
@@ -77,7 +82,7 @@ pub(crate) async fn show(
     Id(id): Id<EnvironmentId>,
     crate::console::extract::Query(query): crate::console::extract::Query<Query>,
 ) -> Result<Response, Problem> {
-    let is_first_page = query.after.is_none();
+    let is_first_page = query.after.is_none() && query.living.is_none();
     let (environment, living, earlier) = {
         let id = id.clone();
         let lists = visitor.run(move |caller| {
@@ -85,13 +90,14 @@ pub(crate) async fn show(
                 let filter = RequestFilter { statuses: statuses.iter().copied().collect(), ..RequestFilter::default() };
                 caller.environment_access_requests(&id, &filter, &PageRequest { limit, cursor })
             };
-            let living = of(&[Status::Pending, Status::Approved, Status::Active], LIVING, None)?;
+            let living = of(&[Status::Pending, Status::Approved, Status::Active], LIVING, query.living)?;
             let over = [Status::Denied, Status::Withdrawn, Status::Revoked, Status::Expired, Status::Archived];
             Ok((caller.environment(&id)?.environment, living, of(&over, EARLIER, query.after)?))
         });
         lists.await?
     };
     let rows = |views: &[AccessRequestView]| views.iter().map(|view| Row::new(&visitor, view)).collect::<Vec<_>>();
+    let more = living.next_cursor.clone();
     let (waiting, living) = rows(&living.items).into_iter().partition(|row| row.status == Status::Pending);
     Ok(visitor.page(&CloudServices {
         frame: visitor.frame(),
@@ -102,6 +108,7 @@ pub(crate) async fn show(
         waiting,
         living,
         earlier: rows(&earlier.items),
+        more,
         next: earlier.next_cursor,
         is_first_page,
     }))

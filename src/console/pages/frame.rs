@@ -104,7 +104,8 @@ fn environment_items(id: &EnvironmentId) -> Vec<Item> {
 /// The account-wide pages, for whom they are. An entry appears here together with its page.
 fn account_items(visitor: &Visitor) -> Vec<Item> {
     // (label, address, needed permission, also where it is held for one environment only)
-    const PAGES: [(&str, &str, Permission, bool); 0] = [];
+    const PAGES: [(&str, &str, Permission, bool); 1] =
+        [("Requests", "/access-requests", Permission::AccessRequestsManage, true)];
     let shown = PAGES.iter().filter(|(_, _, permission, somewhere)| {
         visitor.may(*permission, None) || (*somewhere && visitor.may_somewhere(*permission))
     });

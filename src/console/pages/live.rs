@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    access_request, access_requests,
     form::Fields,
     visitor::Visitor,
     words::{services, status_word},
@@ -42,8 +43,10 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 struct Told {
     id: String,
     version: u64,
-    /// For a toast: only where somebody else has done something to one's own.
+    /// For a toast: where somebody else has done something to one's own, or asks for one's decision.
     toast: Option<String>,
+    /// Where the toast leads.
+    href: String,
 }
 
 struct Listener {
@@ -119,13 +122,21 @@ fn event(name: &str, id: &str, data: &impl Serialize) -> String {
 }
 
 fn told(News { request, by }: &News, me: &UserName) -> Told {
-    let concerns = request.requested_by == *me && by.as_ref() != Some(me);
-    let toast = concerns.then(|| {
+    let mine = request.requested_by == *me;
+    let by_other = by.as_ref() != Some(me);
+    // Somebody else's request is told of only to who may decide on it.
+    let asks = !mine && by_other && request.status == Status::Pending;
+    let toast = if asks {
+        Some(format!("{} asks for {} in {}.", request.requested_by, services(request), request.environment))
+    } else if mine && by_other {
         let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
         let next = if request.status == Status::Approved { ". Take the secret." } else { "." };
-        format!("{}: {}{by}{next}", services(request), status_word(request.status).to_lowercase())
-    });
-    Told { id: request.id.to_string(), version: request.version, toast }
+        Some(format!("{}: {}{by}{next}", services(request), status_word(request.status).to_lowercase()))
+    } else {
+        None
+    };
+    let href = if asks { access_requests::decide(&request.id) } else { access_request::path(&request.id) };
+    Told { id: request.id.to_string(), version: request.version, toast, href }
 }
 
 struct Events(mpsc::Receiver<Bytes>);

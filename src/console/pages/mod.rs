@@ -5,11 +5,14 @@
 //! extends `app.html` and has a field `frame`.
 
 mod access_request;
+mod access_requests;
 mod account;
+mod approval;
 mod authority;
 mod chart;
 mod clients;
 mod cloud_services;
+mod decide;
 mod form;
 mod frame;
 mod live;
@@ -18,6 +21,7 @@ mod redirect;
 mod request_access;
 mod search;
 mod setup;
+mod several;
 mod sign_in;
 mod snippets;
 mod usage;
@@ -41,7 +45,11 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/", get(sign_in::start))
+        .route("/access-requests", get(access_requests::show))
+        .route("/access-requests/several", get(several::confirm).post(several::submit))
+        .route("/access-requests/several/outcome", get(several::outcome))
         .route("/access-requests/{id}", get(access_request::show))
+        .route("/access-requests/{id}/decide", get(decide::show).post(decide::submit))
         .route("/access-requests/{id}/rotate", post(access_request::rotate))
         .route("/access-requests/{id}/secret", get(access_request::no_secret).post(access_request::reveal))
         .route("/access-requests/{id}/withdraw", post(access_request::withdraw))

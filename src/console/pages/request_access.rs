@@ -145,6 +145,7 @@ fn held(caller: &Caller, id: EnvironmentId) -> Result<Vec<(ServiceId, Status)>, 
         statuses: [Status::Pending, Status::Approved, Status::Active].into(),
         environment: Some(id),
         requested_by: Some(caller.user().name.clone()),
+        ..RequestFilter::default()
     };
     let page = caller.access_requests(&filter, &PageRequest { limit: 100, cursor: None })?;
     let pairs = |view: crate::workflow::AccessRequestView| {

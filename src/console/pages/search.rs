@@ -46,15 +46,11 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
     } else {
         let found = visitor.run(move |caller| {
             let page = PageRequest { limit: LOOKED_AT, cursor: None };
-            let environments = caller.environments(&page)?.items.into_iter().map(|view| view.environment);
-            let requests = caller.access_requests(&RequestFilter::default(), &page)?.items.into_iter();
+            let environments = caller.places(&page)?.items.into_iter();
+            let requests = caller.plain_access_requests(&RequestFilter::default(), &page)?.items.into_iter();
             Ok((
                 environments.filter(|found| fits(&words, &of_environment(found))).take(SHOWN).collect(),
-                requests
-                    .map(|view| view.request)
-                    .filter(|found| fits(&words, &of_request(found)))
-                    .take(SHOWN)
-                    .collect(),
+                requests.filter(|found| fits(&words, &of_request(found))).take(SHOWN).collect(),
             ))
         });
         found.await?

@@ -58,8 +58,7 @@ impl FromRequestParts<State> for Visitor {
         let about = session.clone().run(|caller| {
             let since = caller.newest_event()?;
             let page = PageRequest { limit: SWITCHER, cursor: None };
-            let environments = caller.environments(&page)?.items.into_iter().map(|view| view.environment).collect();
-            Ok((environments, caller.waiting()?, since))
+            Ok((caller.places(&page)?.items, caller.waiting()?, since))
         });
         let (environments, waiting, since): (Vec<Environment>, _, _) = about.await.map_err(Problem::into_response)?;
         let seen = cookie::ENVIRONMENT.find(state, &parts.headers);

@@ -104,6 +104,34 @@ pub(crate) fn services(request: &AccessRequest) -> String {
     request.services.iter().map(service_name).collect::<Vec<_>>().join(", ")
 }
 
+/// For how long access is wished for: `for 30 days`.
+pub(crate) fn wanted(request: &AccessRequest) -> String {
+    let seconds = request.duration_seconds.map(Duration::from_secs);
+    seconds.map_or_else(|| "until revoked".into(), |seconds| format!("for {}", span(seconds)))
+}
+
+/// As much of a text as a line of a list has room for.
+pub(crate) fn beginning(text: &str) -> String {
+    const ROOM: usize = 140;
+    match text.char_indices().nth(ROOM) {
+        None => text.to_owned(),
+        Some((end, _)) => {
+            let cut = text.get(..end).unwrap_or_default();
+            let whole_words = cut.rsplit_once(char::is_whitespace).map_or(cut, |(words, _)| words);
+            format!("{}…", whole_words.trim_end())
+        }
+    }
+}
+
+/// `dora, dan and peter`.
+pub(crate) fn and(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [others @ .., last] => format!("{} and {last}", others.join(", ")),
+    }
+}
+
 /// `30 days`.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -155,6 +183,19 @@ mod tests {
             assert_eq!(When { at: now.minus(span), now }.words(), past);
             assert_eq!(When { at: now.plus(span), now }.words(), future);
         }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_words() {
+        assert_eq!(beginning("orders"), "orders");
+        assert_eq!(beginning(&"ä".repeat(141)), format!("{}…", "ä".repeat(140)));
+        assert_eq!(beginning(&format!("{} {}", "a".repeat(130), "b".repeat(30))), format!("{}…", "a".repeat(130)));
+    }
+
+    #[test]
+    fn names_are_joined_as_people_would() {
+        assert_eq!(["a", "b", "c"].map(|last| and(&["x", last])), ["x and a", "x and b", "x and c"]);
+        assert_eq!((and(&[]), and(&["a"]), and(&["a", "b", "c"])), (String::new(), "a".into(), "a, b and c".into()));
     }
 
     #[test]

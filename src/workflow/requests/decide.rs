@@ -50,6 +50,13 @@ impl Caller {
 }
 
 impl Approver<'_> {
+    /// Would a yes be taken from them, or is the request their own?
+    pub fn may_approve(&self) -> Result<bool, Error> {
+        let reader = self.caller.workflow.read()?;
+        let request = visible(&reader, &self.caller.user, &self.request)?;
+        Ok(request.requested_by != self.caller.user.name || settings::read(&reader)?.self_approval)
+    }
+
     /// Says yes. Of two approvers who decide at once, one gets a conflict.
     pub fn approve(&self, approval: &Approval) -> Result<AccessRequestView, Error> {
         self.act(|tx, me, request| {

@@ -3,7 +3,6 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -32,6 +31,7 @@ pub(crate) struct Console {
     pub(crate) workflow: Workflow,
     pub(crate) audit: Audit,
     pub(crate) clock: Clock,
+    pub(crate) store: Store,
     address: SocketAddr,
     agent: ureq::Agent,
     shutdown: CancellationToken,
@@ -53,7 +53,9 @@ impl Console {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap());
         let audit = Audit::open(&directory.path().join("audit"), Settings::default(), clock.clone()).unwrap();
-        let workflow = open_workflow(directory.path(), &clock);
+        let store =
+            Store::open(&directory.path().join("state.redb"), &MasterKey::from_bytes(&[7; 32]).unwrap()).unwrap();
+        let workflow = open_workflow(&store, &clock);
         let permitted = NameConstraints::new(["amazonaws.com"], []).unwrap();
         let router = console::router(console::State {
             workflow: workflow.clone(),
@@ -74,7 +76,7 @@ impl Console {
             .timeout_global(Some(Duration::from_mins(1)))
             .build()
             .new_agent();
-        Self { workflow, audit, clock, address, agent, shutdown, runtime: Some(runtime), _directory: directory }
+        Self { workflow, audit, clock, store, address, agent, shutdown, runtime: Some(runtime), _directory: directory }
     }
 
     /// With the administrator `root`, the environments `dev` and `prod`, and a credential in each.
@@ -247,8 +249,7 @@ impl Answer {
     }
 }
 
-fn open_workflow(directory: &Path, clock: &Clock) -> Workflow {
-    let store = Store::open(&directory.join("state.redb"), &MasterKey::from_bytes(&[7; 32]).unwrap()).unwrap();
+fn open_workflow(store: &Store, clock: &Clock) -> Workflow {
     let services = Catalogue::embedded().services().iter().map(|service| service.id.clone()).collect();
-    Workflow::open(store, clock.clone(), [(CloudId::aws(), services)].into(), Publisher::new()).unwrap()
+    Workflow::open(store.clone(), clock.clone(), [(CloudId::aws(), services)].into(), Publisher::new()).unwrap()
 }

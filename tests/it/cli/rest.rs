@@ -81,6 +81,8 @@ fn from_an_empty_installation_to_a_key() {
     assert!(dora.says(&["request", "list"]).contains("pending"));
     assert!(anna.says(&["request", "list", "--status", "pending"]).contains("dynamodb, sns"));
     assert_eq!(anna.json(&["request", "list", "--status", "active"], ""), serde_json::json!([]));
+    assert_eq!(anna.json(&["request", "list", "--service", "sns", "--user", "dora"], "")[0]["id"], id);
+    assert_eq!(anna.json(&["request", "list", "--service", "lambda"], ""), serde_json::json!([]));
     fails(&dora.run(&["request", "approve", id], ""), &["the gateway refused", "403"]);
 
     assert!(anna.says(&["request", "approve", id, "--comment", "fine"]).contains("approved"));

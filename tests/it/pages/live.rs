@@ -34,7 +34,7 @@ fn dora_is_told_of_the_decision_and_anna_of_what_waits_but_peter_of_nothing() {
     let [dora, anna] = ["dora", "anna"].map(|name| console.sign_in(name));
     let id = console.submit(&dora);
     let told = read_until(&mut to_anna, &[&id, "event: waiting\ndata: 1\n"]);
-    assert!(told.contains("\"toast\":null"), "{told}");
+    assert!(told.contains("dora asks for DynamoDB in dev.") && told.contains(&format!("{id}/decide")), "{told}");
     let approval = json!({"credential": console.credential("dev", &anna)});
     console.post(&format!("/access-requests/{id}/approve"), &anna, &approval).expect(200);
     let told = read_until(&mut to_dora, &["DynamoDB: approved by anna. Take the secret."]);

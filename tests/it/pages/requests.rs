@@ -139,6 +139,32 @@ fn no_text_that_somebody_typed_becomes_markup() {
         let shown = dora.page(&path);
         assert!(!shown.contains("<script>") && !shown.contains("\"'>"), "{path}: {shown}");
     }
+    let credential = json!({
+        "name": EVIL, "cloud": "aws", "kind": "static", "access_key_id": "AKIAIOSFODNN7EXAMPLE",
+        "secret_access_key": "wJalrXUtnFEMI", "environments": ["dev"],
+    });
+    let credential = console.post("/credentials", &root, &credential).expect(201)["id"].clone();
+    let waits = location(&dora.submit(ASK, ASK, &[("services", "sns"), ("justification", EVIL), ("duration", "30d")]));
+    let has = console.submit(&console.sign_in("dora"));
+    let approval = json!({"credential": credential, "comment": EVIL});
+    console.post(&format!("/access-requests/{has}/approve"), &anna, &approval).expect(200);
+    let decides = Browser::signed_in(&console, "anna");
+    let paths = [
+        "/access-requests".into(),
+        format!("/access-requests?requested_by={escaped}&status={escaped}&environment={escaped}&service={escaped}"),
+        "/access-requests?environment=evil".into(),
+        format!("{waits}/decide"),
+        format!("{page}/decide"),
+        format!("/access-requests/{has}/decide"),
+        format!("/access-requests/{has}"),
+        format!("/access-requests/several?step=deny&request={}", &waits["/access-requests/".len()..]),
+        format!("/access-requests/several?step=revoke&request={has}&request={id}"),
+        format!("/access-requests/several/outcome?step=deny&request={has}&request={id}"),
+    ];
+    for path in paths {
+        let shown = decides.page(&path);
+        assert!(!shown.contains("<script>") && !shown.contains("\"'>"), "{path}: {shown}");
+    }
     let out = Browser::new(&console);
     for path in
         [format!("/sign-in?next={escaped}"), format!("/sign-in?next=/{escaped}"), format!("/setup?token={escaped}")]

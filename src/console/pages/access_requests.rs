@@ -1,0 +1,178 @@
+//! Everybody's access requests, for whoever decides on them: what waits is first, the oldest before all.
+
+use askama::Template;
+use axum::{http::Uri, response::Response};
+
+use super::{
+    form::Fields,
+    frame::Frame,
+    visitor::Visitor,
+    words::{self, Chip, When},
+};
+use crate::{
+    cloud::aws::Catalogue,
+    console::error::{Problem, capital},
+    model::{EnvironmentId, Permission, ServiceId, Status, UserName},
+    workflow::{AccessRequestView, PageRequest, RequestFilter},
+};
+
+/// The address of the list.
+pub(crate) const LIST: &str = "/access-requests";
+/// So many on a page; together they can be chosen for one act.
+pub(super) const ON_A_PAGE: usize = 40;
+
+#[derive(Template)]
+#[template(path = "access_requests.html")]
+struct AccessRequests {
+    frame: Frame,
+    waiting: usize,
+    pending: Vec<Row>,
+    decided: Vec<Row>,
+    form: FilterForm,
+    next: Option<String>,
+    is_first_page: bool,
+}
+
+/// A line of the list.
+struct Row {
+    id: String,
+    href: String,
+    services: String,
+    justification: String,
+    chip: Chip,
+    who: String,
+    mine: bool,
+    environment: String,
+    asked: When,
+    /// `30 days`, of one that waits.
+    wanted: String,
+    until: Option<When>,
+    lives: bool,
+    last_used: Option<When>,
+}
+
+/// What the list is narrowed to, as it was chosen.
+struct FilterForm {
+    statuses: Vec<Choice>,
+    environments: Vec<Choice>,
+    services: Vec<Choice>,
+    person: String,
+    person_error: Option<String>,
+    is_set: bool,
+}
+
+struct Choice {
+    value: String,
+    label: String,
+    picked: bool,
+}
+
+pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
+    let fields = Fields::of_query(&uri);
+    let cursor = fields.optional("after").map(str::to_owned);
+    let is_first_page = cursor.is_none();
+    let filter = read(&fields);
+    let page = visitor.run(move |caller| {
+        // Who may not look at the list is told so, whatever they ask for.
+        let Some(filter) = filter else {
+            let none = PageRequest { limit: 1, cursor: None };
+            return caller.access_request_queue(&RequestFilter::default(), &none).map(|_| None);
+        };
+        caller.access_request_queue(&filter, &PageRequest { limit: ON_A_PAGE, cursor }).map(Some)
+    });
+    let (views, next) = page.await?.map_or_else(Default::default, |page| (page.items, page.next_cursor));
+    let rows = views.iter().map(|view| Row::new(&visitor, view));
+    let (pending, decided) = rows.partition(|row| row.chip.0 == Status::Pending);
+    Ok(visitor.page(&AccessRequests {
+        frame: visitor.frame().at(LIST),
+        waiting: visitor.waiting,
+        pending,
+        decided,
+        form: FilterForm::new(&visitor, &fields),
+        next: next.map(|next| address(&fields, &next)),
+        is_first_page,
+    }))
+}
+
+/// None if something is named that there can't be: then nothing fits.
+fn read(fields: &Fields) -> Option<RequestFilter> {
+    let known = |name: &str| Status::ALL.into_iter().find(|status| status.name() == name);
+    let status = match fields.optional("status") {
+        Some(name) => Some(known(name)?),
+        None => None,
+    };
+    Some(RequestFilter {
+        statuses: status.into_iter().collect(),
+        environment: fields.optional("environment").map(EnvironmentId::new).transpose().ok()?,
+        requested_by: fields.optional("requested_by").map(UserName::new).transpose().ok()?,
+        service: fields.optional("service").map(ServiceId::new).transpose().ok()?,
+    })
+}
+
+const FILTERS: [&str; 4] = ["status", "environment", "requested_by", "service"];
+
+/// The list with the same filters, going on after `cursor`.
+fn address(fields: &Fields, cursor: &str) -> String {
+    let set = FILTERS.iter().filter_map(|name| Some((*name, fields.optional(name)?)));
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(set).append_pair("after", cursor).finish();
+    format!("{LIST}?{query}")
+}
+
+impl Row {
+    fn new(visitor: &Visitor, view: &AccessRequestView) -> Self {
+        let request = &view.request;
+        let mine = request.requested_by == *visitor.name();
+        let waits = request.status == Status::Pending;
+        let lives = matches!(request.status, Status::Approved | Status::Active);
+        Self {
+            href: if waits { decide(&request.id) } else { super::access_request::path(&request.id) },
+            id: request.id.to_string(),
+            services: words::services(request),
+            justification: words::beginning(&request.justification),
+            chip: Chip(request.status),
+            who: request.requested_by.to_string(),
+            mine,
+            environment: request.environment.to_string(),
+            asked: visitor.when(request.created_at),
+            wanted: words::wanted(request),
+            // What was ended before its time does not end then.
+            until: request.expires_at.filter(|_| lives || request.status == Status::Expired).map(|at| visitor.when(at)),
+            lives,
+            last_used: visitor.state.audit.last_used(&request.id).map(|at| visitor.when(at)),
+        }
+    }
+}
+
+/// The page on which a request is decided.
+pub(super) fn decide(id: &crate::model::AccessRequestId) -> String {
+    format!("{LIST}/{id}/decide")
+}
+
+impl FilterForm {
+    fn new(visitor: &Visitor, fields: &Fields) -> Self {
+        let choice = |field: &str, value: &str, label: &str| Choice {
+            picked: fields.text(field) == value,
+            value: value.to_owned(),
+            label: label.to_owned(),
+        };
+        let decides = |id: &EnvironmentId| visitor.may(Permission::AccessRequestsManage, Some(id));
+        let environments = visitor.environments.iter().filter(|known| decides(&known.id));
+        let mut environments: Vec<_> =
+            environments.map(|known| choice("environment", known.id.as_str(), &known.name)).collect();
+        // One that the switcher has no room for can come in by a link.
+        if let Some(other) = fields.optional("environment").filter(|_| !environments.iter().any(|known| known.picked)) {
+            environments.push(choice("environment", other, other));
+        }
+        let person = fields.optional("requested_by");
+        let statuses = Status::ALL.map(|status| choice("status", status.name(), words::status_word(status)));
+        let services = Catalogue::embedded().services().iter();
+        Self {
+            statuses: statuses.into(),
+            environments,
+            services: services.map(|service| choice("service", service.id.as_str(), service.name)).collect(),
+            person: person.unwrap_or_default().to_owned(),
+            person_error: person.and_then(|name| UserName::new(name).err()).map(|error| capital(&error.to_string())),
+            is_set: FILTERS.iter().any(|name| fields.optional(name).is_some()),
+        }
+    }
+}

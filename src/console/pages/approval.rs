@@ -1,0 +1,155 @@
+//! What goes with a yes: what there is to pick from, and what was picked.
+
+use std::time::Duration;
+
+use super::{form::Fields, visitor::Visitor, words};
+use crate::{
+    clock::Timestamp,
+    cloud::aws::Catalogue,
+    console::error::capital,
+    model::{AccessRequest, Credential, CredentialId},
+    workflow::{Approval, Error, FieldError, parse_duration},
+};
+
+/// How long access may last: what is picked from besides what was asked for.
+const SPANS: [(&str, &str); 5] =
+    [("1d", "1 day"), ("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"), ("365d", "1 year")];
+pub(super) const AS_ASKED: &str = "asked";
+const ON_A_DATE: &str = "date";
+
+/// Something that can be picked.
+pub(super) struct Pick {
+    pub(super) value: String,
+    pub(super) label: String,
+    pub(super) about: String,
+    /// How the sentence says it.
+    pub(super) words: String,
+    pub(super) picked: bool,
+}
+
+/// A yes as the form says it.
+pub(super) fn read(fields: &Fields, comment: Option<&str>, now: Timestamp) -> Result<Approval, Error> {
+    let mut errors = Vec::new();
+    let credential = CredentialId::new(fields.text("credential"));
+    if credential.is_err() {
+        errors.push(FieldError { field: "credential", message: "must be picked".into() });
+    }
+    let expires_at = until(fields, now).unwrap_or_else(|error| {
+        errors.push(error);
+        None
+    });
+    match credential {
+        Ok(credential) if errors.is_empty() => Ok(Approval {
+            credential,
+            policy_group: None,
+            expires_at,
+            allow_credential_operations: fields.all("allow").map(str::to_owned).collect(),
+            comment: comment.map(str::to_owned),
+        }),
+        _ => Err(Error::Invalid(errors)),
+    }
+}
+
+/// When access is to end; none if as was asked for.
+fn until(fields: &Fields, now: Timestamp) -> Result<Option<Timestamp>, FieldError> {
+    let wrong = |message: &str| FieldError { field: "expires_at", message: message.into() };
+    let (picked, date) = (fields.text("until"), fields.text("date"));
+    match picked {
+        // Without scripts nothing picks the date for whoever has filled it in.
+        _ if picked != ON_A_DATE && !date.is_empty() => {
+            Err(wrong("must be told once: pick “On a date”, or leave the date empty"))
+        }
+        AS_ASKED => Ok(None),
+        ON_A_DATE => {
+            let end = Timestamp::parse_rfc3339(&format!("{date}T23:59:59Z"));
+            end.map(Some).map_err(|_| wrong("must be a date, such as 2026-12-31"))
+        }
+        span => {
+            let known = SPANS.iter().any(|(value, _)| *value == span);
+            let span = parse_duration(span).ok().filter(|_| known);
+            span.map(|span| Some(now.plus(span))).ok_or_else(|| wrong("must be picked"))
+        }
+    }
+}
+
+pub(super) fn credentials(all: &[Credential], picked: &str) -> Vec<Pick> {
+    let pick = |credential: &Credential| Pick {
+        value: credential.id.to_string(),
+        label: credential.name.clone(),
+        about: credential.access_key_id.clone(),
+        words: format!("the credential {} ({})", credential.name, credential.access_key_id),
+        // The only one there is need not be looked for.
+        picked: credential.id.as_str() == picked || (picked.is_empty() && all.len() == 1),
+    };
+    all.iter().map(pick).collect()
+}
+
+pub(super) fn spans(visitor: &Visitor, request: &AccessRequest, picked: &str) -> Vec<Pick> {
+    let on = |span: Duration| visitor.when(visitor.now.plus(span)).date();
+    let asked = match request.duration_seconds.map(Duration::from_secs) {
+        Some(span) => Pick {
+            value: AS_ASKED.into(),
+            label: capital(&words::span(span)).trim_end_matches('.').to_owned(),
+            about: format!(", as asked, until {}", on(span)),
+            words: format!("until {}", on(span)),
+            picked: picked == AS_ASKED,
+        },
+        None => Pick {
+            value: AS_ASKED.into(),
+            label: "Until revoked".into(),
+            about: ", as asked".into(),
+            words: "until it is revoked".into(),
+            picked: picked == AS_ASKED,
+        },
+    };
+    let others = SPANS.iter().filter_map(|(value, label)| {
+        let span = parse_duration(value).ok().filter(|span| Some(span.as_secs()) != request.duration_seconds)?;
+        Some(Pick {
+            value: (*value).into(),
+            label: (*label).into(),
+            about: format!(", until {}", on(span)),
+            words: format!("until {}", on(span)),
+            picked: picked == *value,
+        })
+    });
+    // The sentence says the date itself.
+    let date = Pick {
+        value: ON_A_DATE.into(),
+        label: "On a date:".into(),
+        about: String::new(),
+        words: String::new(),
+        picked: picked == ON_A_DATE,
+    };
+    [asked].into_iter().chain(others).chain([date]).collect()
+}
+
+/// What the requested services have that hands out cloud credentials: refused unless it is allowed by name.
+pub(super) fn operations(request: &AccessRequest, fields: &Fields) -> Vec<Pick> {
+    let services = request.services.iter().filter_map(|id| Catalogue::embedded().service(id.as_str()));
+    let mut all: Vec<_> = services
+        .flat_map(|service| {
+            let handing = service.operations().filter(|operation| operation.hands_out_credentials);
+            handing.map(move |operation| (format!("{}:{}", service.id, operation.name), service.name, operation.name))
+        })
+        .map(|(value, service, operation)| Pick {
+            picked: fields.all("allow").any(|ticked| ticked == value),
+            words: value.clone(),
+            value,
+            label: operation.into(),
+            about: service.into(),
+        })
+        .collect();
+    all.sort_by(|one, other| one.value.cmp(&other.value));
+    all
+}
+
+/// What is wrong with one of them, as people say it.
+pub(super) fn sentence(error: &FieldError) -> String {
+    match (error.field, error.message.as_str()) {
+        ("credential", "must be picked") => "Pick the credential that stands behind the access.".into(),
+        ("credential", _) => "This credential is no longer linked to the environment: pick another.".into(),
+        ("expires_at", "must be picked") => "Pick when the access ends.".into(),
+        ("comment", message) => format!("The comment {message}."),
+        (_, message) => capital(message),
+    }
+}

@@ -1,0 +1,179 @@
+//! With 10,000 access requests and 1,000 people a page reads what it shows: records are counted, since time depends on
+//! the machine. What it takes is printed, too: `cargo test --test it scale -- --nocapture`, of an optimised build.
+
+use std::time::{Duration, Instant};
+
+use csg::{
+    clock::Timestamp,
+    model::{
+        AccessKeyId, AccessRequest, AccessRequestId, CloudId, CredentialId, EnvironmentId, Role, RoleAssignment,
+        ServiceId, Status, User, UserName,
+    },
+    store::{
+        Store, Writer,
+        tables::{
+            access_keys::{ACCESS_KEYS, AccessKeyRecord},
+            access_requests,
+            users::{USERS, UserRecord},
+        },
+    },
+};
+use serde_json::{Value, json};
+
+use super::browser::Browser;
+use crate::api::harness::Console;
+
+const PEOPLE: u64 = 1_000;
+const REQUESTS: u64 = 10_000;
+
+fn id(number: u64) -> AccessRequestId {
+    AccessRequestId::new(format!("01m84{number:021}")).unwrap()
+}
+
+/// The last thousand wait; of the others, every status has as many.
+fn request(number: u64, now: Timestamp, credentials: &[CredentialId; 2]) -> AccessRequest {
+    let status = if number >= REQUESTS - 1_000 { Status::Pending } else { Status::ALL[1 + (number % 7) as usize] };
+    let had = !matches!(status, Status::Pending | Status::Denied | Status::Withdrawn);
+    let place = (number / 3 % 2) as usize;
+    AccessRequest {
+        id: id(number),
+        environment: EnvironmentId::new(["dev", "prod"][place]).unwrap(),
+        cloud: CloudId::aws(),
+        services: [["dynamodb", "sns"], ["lambda", "ses"]][(number % 2) as usize]
+            .map(|id| ServiceId::new(id).unwrap())
+            .into(),
+        status,
+        requested_by: person(number % PEOPLE),
+        justification: "The order service keeps its orders in a table and tells customers of them. ".repeat(5),
+        duration_seconds: Some(30 * 86_400),
+        created_at: now,
+        decided_by: None,
+        decided_at: None,
+        decision_comment: None,
+        credential: had.then(|| credentials[place].clone()),
+        expires_at: None,
+        allow_credential_operations: Vec::new(),
+        version: 1,
+    }
+}
+
+fn person(number: u64) -> UserName {
+    UserName::new(format!("person-{number}")).unwrap()
+}
+
+fn fill(console: &Console) {
+    let root = console.sign_in("root");
+    let credentials = ["dev", "prod"].map(|place| CredentialId::new(console.credential(place, &root)).unwrap());
+    let now = console.clock.now();
+    let all = |writer: &mut Writer| {
+        for number in 0..PEOPLE {
+            let role = RoleAssignment { role: Role::Developer, environment: None };
+            let user = User { name: person(number), roles: vec![role], disabled: false, created_at: now };
+            writer.put(&USERS, &user.name.clone(), &UserRecord { user, password: String::new() })?;
+        }
+        for number in 0..REQUESTS {
+            let request = request(number, now, &credentials);
+            access_requests::put(writer, &request)?;
+            if request.credential.is_some() {
+                let key = AccessKeyId::new(format!("CSGA{number:016}")).unwrap();
+                let record = AccessKeyRecord {
+                    created_at: now,
+                    revealed_at: Some(now),
+                    secret: None,
+                    overlap_seconds: 0,
+                    ends_at: None,
+                };
+                writer.put(&ACCESS_KEYS, &(request.id, key), &record)?;
+            }
+        }
+        Ok::<_, csg::store::Error>(())
+    };
+    console.store.transact(all).unwrap();
+}
+
+/// How many records `work` reads, once it has been done before. Prints that, and the shortest time it took.
+fn reads<T>(store: &Store, name: &str, work: impl Fn() -> T) -> u64 {
+    drop(work());
+    let (mut shortest, mut records) = (Duration::MAX, 0);
+    for _ in 0..8 {
+        let (before, began) = (store.records_read(), Instant::now());
+        drop(work());
+        (shortest, records) = (shortest.min(began.elapsed()), records.max(store.records_read() - before));
+    }
+    println!("{:>7.2} ms {records:>6} records  {name}", shortest.as_secs_f64() * 1000.0);
+    records
+}
+
+#[test]
+fn each_list_reads_what_it_shows() {
+    let console = Console::furnished();
+    let began = Instant::now();
+    fill(&console);
+    println!("{:>7.2} s to fill the store", began.elapsed().as_secs_f64());
+    let store = &console.store;
+    let [anna, paula] = ["anna", "paula"].map(|name| Browser::signed_in(&console, name));
+    let token = console.sign_in("anna");
+    assert!(anna.page("/access-requests").contains("1000 wait for you"));
+
+    // A row costs the request, its entry in the index and its keys; a page, its frame and the beginnings of its runs.
+    let bound = |rows: u64| 60 + 5 * rows;
+    for path in [
+        "/access-requests",
+        "/access-requests?status=active",
+        "/access-requests?environment=prod",
+        "/access-requests?requested_by=person-7",
+        "/access-requests?service=ses",
+        "/access-requests?service=lambda&environment=dev&requested_by=person-9&status=revoked",
+        "/access-requests?service=glacier",
+        "/access-requests?requested_by=nobody",
+        &format!("/access-requests?after=waiting.{}", id(REQUESTS - 20)),
+        &format!("/access-requests?after=decided.{}", id(4_000)),
+        &format!("/access-requests/{}", id(REQUESTS - 1)),
+        &format!("/access-requests/{}/decide", id(REQUESTS - 1)),
+    ] {
+        for (name, browser) in [("anna", &anna), ("paula", &paula)] {
+            let known = browser.get(path).status;
+            let count = reads(store, &format!("{name} {path}"), || browser.get(path));
+            assert!(count <= bound(40), "{name} {path}: {known}, {count} records");
+        }
+    }
+    let chosen: Vec<_> = (0..40).map(|back| format!("request={}", id(REQUESTS - 1 - back))).collect();
+    let forty = format!("/access-requests/several?step=deny&{}", chosen.join("&"));
+    assert!(reads(store, "anna, forty to confirm", || anna.page(&forty)) <= 60 + 8 * 40);
+    let assets = ["css/console.css", "js/console.js"]
+        .map(|name| std::fs::metadata(format!("{}/assets/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap().len());
+    let living = "/environments/dev/cloud-services";
+    for path in ["/access-requests", living] {
+        let weight = anna.page(path).len() as u64 + assets.iter().sum::<u64>();
+        println!("{weight} bytes: {path} with all that belongs to it");
+        assert!(weight < 100_000, "{path}: {weight} bytes");
+    }
+    assert!(reads(store, living, || anna.page(living)) <= bound(75));
+    // Looks through the newest thousand.
+    assert!(reads(store, "/search?q=person-7", || anna.page("/search?q=person-7")) <= 60 + 2 * 1_000);
+    assert!(reads(store, "/account", || anna.page("/account")) <= 60);
+
+    for path in [
+        "/access-requests",
+        "/access-requests?status=pending,active&environment=dev&service=sns",
+        "/environments/dev/access-requests?requested_by=person-3",
+        &format!("/access-requests?cursor={}", id(5_000)),
+    ] {
+        let count = reads(store, &format!("REST {path}"), || console.get(path, &token).expect(200));
+        assert!(count <= bound(50), "{path}: {count} records");
+    }
+
+    // What is in use is known without looking at every request.
+    let root = console.sign_in("root");
+    let credential = console.credential("dev", &root);
+    let refused = || console.send("DELETE", "/environments/dev", &root, &Value::Null).problem(409);
+    assert!(refused()["detail"].as_str().unwrap().contains("more than 100"), "{}", refused());
+    assert!(reads(store, "an environment in use", refused) <= 200);
+    let refused = || console.send("DELETE", &format!("/credentials/{credential}"), &root, &Value::Null).problem(409);
+    assert!(refused()["detail"].as_str().unwrap().contains("more than 100"), "{}", refused());
+    assert!(reads(store, "a credential in use", refused) <= 200);
+    let unlink = || {
+        console.send("PATCH", &format!("/credentials/{credential}"), &root, &json!({"environments": []})).problem(409)
+    };
+    assert!(reads(store, "a credential to be unlinked", unlink) <= 200);
+}

@@ -1,0 +1,87 @@
+//! Databases that earlier versions of the program have written: they open, and nothing is lost.
+//!
+//! `tests/fixtures/db/schema-N.redb` was made by the last version that wrote schema N, through the workflow, at noon of
+//! 23 November 2026 and the hours after it; its master key is 32 times the byte 7, everybody's password the tests' own.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use csg::{
+    clock::{Clock, Timestamp},
+    cloud::aws::Catalogue,
+    model::{CloudId, EnvironmentId, Publisher, ServiceId, Status, UserName},
+    secret::Secret,
+    store::{MasterKey, Store},
+    workflow::{AccessRequestView, Caller, Error, Page, PageRequest, RequestFilter, Workflow},
+};
+
+use crate::api::harness::PASSWORD;
+
+fn open(schema: u32) -> (tempfile::TempDir, Workflow) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("csg.redb");
+    let fixture = format!("{}/tests/fixtures/db/schema-{schema}.redb", env!("CARGO_MANIFEST_DIR"));
+    fs::copy(fixture, &path).unwrap();
+    let workflow = open_at(&path);
+    (directory, workflow)
+}
+
+fn open_at(path: &Path) -> Workflow {
+    let store = Store::open(path, &MasterKey::from_bytes(&[7; 32]).unwrap()).unwrap();
+    let clock = Clock::manual(Timestamp::parse_rfc3339("2026-11-23T15:00:00Z").unwrap());
+    let services = Catalogue::embedded().services().iter().map(|service| service.id.clone()).collect();
+    Workflow::open(store, clock, [(CloudId::aws(), services)].into(), Publisher::new()).unwrap()
+}
+
+fn sign_in(workflow: &Workflow, name: &str) -> Caller {
+    let signed_in = workflow.sign_in(name, &Secret::new(PASSWORD)).unwrap();
+    workflow.caller(&signed_in.token).unwrap()
+}
+
+fn told(page: Result<Page<AccessRequestView>, Error>) -> Vec<String> {
+    let line = |view: AccessRequestView| {
+        let services: Vec<_> = view.request.services.iter().map(ServiceId::as_str).collect();
+        format!("{} {} {}", view.request.status.name(), view.request.requested_by, services.join(","))
+    };
+    page.unwrap().items.into_iter().map(line).collect()
+}
+
+#[test]
+fn a_database_of_schema_1_is_found_in_by_all_that_its_requests_are() {
+    let (directory, workflow) = open(1);
+    let check = |workflow: &Workflow| {
+        let [anna, paula, dora] = ["anna", "paula", "dora"].map(|name| sign_in(workflow, name));
+        let (all, first) = (RequestFilter::default(), PageRequest::default());
+        let queue = [
+            "pending dora dynamodb",
+            "pending peter sns",
+            "active peter dynamodb",
+            "archived dora dynamodb",
+            "expired dora ecs",
+            "revoked dora dynamodb",
+            "withdrawn dora dynamodb",
+            "denied dora dynamodb",
+            "active dora lambda",
+            "approved dora ses,sns",
+        ];
+        assert_eq!(told(anna.access_request_queue(&all, &first)), queue);
+        assert_eq!(told(paula.access_request_queue(&all, &first)), ["pending peter sns", "active peter dynamodb"]);
+        assert_eq!(told(dora.access_requests(&all, &first)).len(), 8);
+        assert_eq!((anna.waiting().unwrap(), paula.waiting().unwrap(), dora.waiting().unwrap()), (2, 1, 0));
+        let filter = RequestFilter {
+            statuses: BTreeSet::from([Status::Pending, Status::Approved]),
+            environment: EnvironmentId::new("dev").ok(),
+            requested_by: UserName::new("dora").ok(),
+            service: ServiceId::new("sns").ok(),
+        };
+        assert_eq!(told(anna.all_access_requests(&filter, &first)), ["approved dora ses,sns"]);
+    };
+    check(&workflow);
+    assert_eq!(workflow.subscribe().load().grants.values().filter(|live| live.grant.active).count(), 2);
+    let root = sign_in(&workflow, "root");
+    let credential = root.credentials(None, &PageRequest::default()).unwrap().items.remove(0).id;
+    let refused = root.credential_administrator().unwrap().delete(&credential).unwrap_err();
+    assert_eq!(refused.to_string(), "the credential is in use by 2 access requests: end those first");
+    drop((root, workflow));
+    // Opened a second time there is nothing left to do.
+    check(&open_at(&directory.path().join("csg.redb")));
+}
