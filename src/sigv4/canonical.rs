@@ -5,7 +5,7 @@
 use http::{HeaderMap, request::Parts};
 use ring::digest;
 
-use super::{ALGORITHM, Payload, Scope, SignedHeaders, date::Moment, header};
+use super::{ALGORITHM, Payload, Scope, SignedHeaders, date::Moment, header, hex};
 
 /// How a service wants the path in the canonical request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,7 @@ pub(super) fn string_to_sign(at: &Moment, scope: &Scope, canonical_request: &[u8
     out.push(b'\n');
     scope.write(&mut out);
     out.push(b'\n');
-    let mut hash = [0; 64];
-    // 32 bytes always fit.
-    let _ = hex::encode_to_slice(digest::digest(&digest::SHA256, canonical_request), &mut hash);
-    out.extend_from_slice(&hash);
+    out.extend_from_slice(&hex::encode(digest::digest(&digest::SHA256, canonical_request).as_ref()));
     out
 }
 

@@ -10,7 +10,7 @@ use super::{
     ALGORITHM, Payload, Scheme, Scope, SignedHeaders, TERMINATOR,
     date::Moment,
     header::{self, is_amz},
-    payload::decode_sha256,
+    hex,
 };
 
 /// Longer than any that a client has reason to send; what comes in is parsed before anything is known of the sender.
@@ -249,7 +249,7 @@ fn is_plain(element: &str) -> bool {
 }
 
 fn parse_signature(signature: &str) -> Result<[u8; 32], ParseError> {
-    decode_sha256(signature.as_bytes()).ok_or(ParseError::Signature)
+    hex::decode(signature.as_bytes()).ok_or(ParseError::Signature)
 }
 
 /// `host` and every `x-amz-*` header is signed, and what is signed is there.

@@ -6,7 +6,7 @@ use aws_sigv4::sign::v4;
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use super::{TERMINATOR, date::Moment};
+use super::{TERMINATOR, date::Moment, hex};
 use crate::{clock::Timestamp, secret::Secret};
 
 /// What a signature is good for: one day, one region, one service.
@@ -87,9 +87,7 @@ impl SigningKey {
 
     /// The signature in lower-case hex.
     pub(super) fn sign(&self, string_to_sign: &[u8]) -> String {
-        let mut text = [0; 64];
-        // 32 bytes always fit.
-        let _ = hex::encode_to_slice(hmac::sign(&self.hmac(), string_to_sign), &mut text);
+        let text = hex::encode(hmac::sign(&self.hmac(), string_to_sign).as_ref());
         std::str::from_utf8(&text).unwrap_or_default().to_owned()
     }
 
@@ -116,7 +114,7 @@ mod tests {
         assert_eq!(scope.date(), "20120215");
         let key = SigningKey::derive(&Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), scope);
         assert_eq!(
-            hex::encode(key.0.key.as_slice()),
+            std::str::from_utf8(&hex::encode(key.0.key.as_slice())).unwrap(),
             "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d"
         );
         assert!(!format!("{key:?}").contains("244"));

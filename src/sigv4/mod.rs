@@ -19,6 +19,7 @@ mod cache;
 mod canonical;
 mod claim;
 mod date;
+mod hex;
 mod key;
 mod payload;
 mod scheme;

@@ -2,6 +2,8 @@
 
 use ring::digest;
 
+use super::hex;
+
 /// What a signature says about the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
@@ -54,17 +56,14 @@ impl Payload {
         if let Some(streaming) = Streaming::ALL.into_iter().find(|form| form.name().as_bytes() == value) {
             return Some(Self::Streaming(streaming));
         }
-        decode_sha256(value).map(Self::Sha256)
+        hex::decode(value).map(Self::Sha256)
     }
 
     /// The value of `x-amz-content-sha256`, and of the canonical request's last line.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Sha256(sha256) => {
-                let mut text = [0; 64];
-                // 32 bytes always fit.
-                let _ = hex::encode_to_slice(sha256, &mut text);
-                out.extend_from_slice(&text);
+                out.extend_from_slice(&hex::encode(sha256));
             }
             Self::Streaming(form) => out.extend_from_slice(form.name().as_bytes()),
             Self::Unsigned => out.extend_from_slice(UNSIGNED.as_bytes()),
@@ -87,13 +86,6 @@ impl Streaming {
             Self::UnsignedTrailer => "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
         }
     }
-}
-
-/// Reads 64 digits of hex as AWS writes it: upper case is another text, and AWS compares texts.
-pub(super) fn decode_sha256(value: &[u8]) -> Option<[u8; 32]> {
-    let mut sha256 = [0; 32];
-    let lower_case = !value.iter().any(u8::is_ascii_uppercase);
-    (lower_case && hex::decode_to_slice(value, &mut sha256).is_ok()).then_some(sha256)
 }
 
 #[cfg(test)]

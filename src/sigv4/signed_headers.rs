@@ -11,9 +11,11 @@ pub struct SignedHeaders {
 impl SignedHeaders {
     /// Takes `host;x-amz-date` if it is lower-case, sorted and without repeats.
     pub fn parse(list: &str) -> Option<Self> {
-        let names = list.split(';');
-        let well_formed = names.clone().all(is_lower_case_name) && names.clone().is_sorted_by(|a, b| a < b);
-        well_formed.then(|| Self::of_names(names))
+        let mut ends: Vec<usize> = Vec::with_capacity(8);
+        let separators = list.bytes().enumerate().filter(|&(_, byte)| byte == b';').map(|(at, _)| at);
+        ends.extend(separators.chain([list.len()]));
+        let parsed = Self { list: list.to_owned(), ends };
+        (parsed.iter().all(is_lower_case_name) && parsed.iter().is_sorted_by(|a, b| a < b)).then_some(parsed)
     }
 
     /// These names, in the order of the list.

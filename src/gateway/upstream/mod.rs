@@ -87,8 +87,9 @@ impl Upstream {
     ) -> Result<CloudResponse, CallError> {
         let called = loop {
             let Some(kept) = pool.take() else {
-                let link = Link::open(self.connector.dial(&pool.host).await?).await?;
-                break link.call(request).await;
+                // Boxed: a call that need not dial shall not keep room for it.
+                let tls = Box::pin(self.connector.dial(&pool.host)).await?;
+                break Link::open(tls).await?.call(request).await;
             };
             match kept.call(request).await {
                 // The cloud had closed it.

@@ -130,7 +130,7 @@ proptest! {
 
         signer.sign(&mut parts, Payload::of(&sample.body), now());
         let ours = parse(&parts).unwrap();
-        prop_assert_eq!(hex::encode(ours.signature), expected);
+        prop_assert_eq!(::hex::encode(ours.signature), expected);
     }
 
     #[test]
