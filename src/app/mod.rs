@@ -1,5 +1,6 @@
 //! Configuration → running appliance: the only place that wires the parts together.
 
+mod credential_check;
 mod error;
 mod limits;
 pub mod logging;
@@ -56,6 +57,8 @@ impl App {
         let settings = audit::Settings { retention: config.audit.retention, ..audit::Settings::default() };
         let audit = Audit::open(&config.data_dir.join("audit"), settings, clock.clone())?;
         let gateway = Gateway::new(gateway_config(&config)?, parts(&state, &audit, &clock)?)?;
+
+        state.workflow.check_with(credential_check::checker(gateway.clone(), clock.clone()));
 
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let mut bound = Vec::new();

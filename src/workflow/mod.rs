@@ -13,6 +13,7 @@ mod account;
 mod auditor;
 mod authority;
 mod caller;
+mod check;
 mod credentials;
 mod duration;
 mod environments;
@@ -50,6 +51,7 @@ pub use account::OwnSession;
 pub use auditor::{Auditor, EventFilter};
 pub use authority::StoredAuthority;
 pub use caller::{Caller, Scope};
+pub use check::Checker;
 pub use credentials::{CredentialAdministrator, CredentialChange, NewCredential};
 pub use duration::{DurationError, parse_duration};
 pub use environments::{EnvironmentAdministrator, EnvironmentChange, EnvironmentView, NewEnvironment};
@@ -88,6 +90,7 @@ struct Inner {
     passwords: password::Passwords,
     throttle: throttle::Throttle,
     waiting: requests::Waiting,
+    check: check::Check,
 }
 
 impl std::fmt::Debug for Workflow {
@@ -108,6 +111,7 @@ impl Workflow {
             passwords: password::Passwords::default(),
             throttle: throttle::Throttle::default(),
             waiting: requests::Waiting::default(),
+            check: check::Check::default(),
         }));
         let all = grants::all(&workflow.read()?, workflow.0.store.sealer(), workflow.0.clock.now())?;
         workflow.0.publisher.publish(all);

@@ -40,6 +40,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/clouds", get(clouds::list))
         .route("/credentials", get(credentials::list).post(credentials::create))
         .route("/credentials/{id}", get(credentials::show).patch(credentials::change).delete(credentials::delete))
+        .route("/credentials/{id}/test", post(credentials::test))
         .route("/environments", get(environments::list).post(environments::create))
         .route("/environments/{id}", get(environments::show).patch(environments::change).delete(environments::delete))
         .route(

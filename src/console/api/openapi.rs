@@ -75,6 +75,7 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
         credentials::show,
         credentials::change,
         credentials::delete,
+        credentials::test,
         users::list,
         users::create,
         users::show,

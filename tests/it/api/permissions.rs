@@ -38,6 +38,7 @@ fn each_role_may_do_what_it_is_for_and_nothing_else() {
         ("POST", "/credentials", &bad_credential, [422, 403, 403, 403, 403, 403, 401]),
         ("PATCH", &format!("/credentials/{credential}"), &json!({"name": ""}), [422, 403, 403, 403, 403, 403, 401]),
         ("DELETE", "/credentials/none", &null, [404, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/credentials/none/test", &null, [404, 403, 403, 403, 403, 403, 401]),
         ("GET", "/users", &null, [200, 403, 403, 403, 403, 403, 401]),
         ("POST", "/users", &bad_user, [422, 403, 403, 403, 403, 403, 401]),
         ("PATCH", "/users/dora", &json!({"password": "short"}), [422, 403, 403, 403, 403, 403, 401]),
