@@ -11,7 +11,7 @@ pub(super) fn checker(gateway: Gateway, clock: Clock) -> Checker {
     let runtime = Handle::current();
     Arc::new(move |identity| {
         let question = caller_identity::request(identity, clock.now())?;
-        let answer = runtime.block_on(gateway.errand(question)).map_err(caller_identity::unanswered)?;
+        let answer = runtime.block_on(gateway.errand(question)).map_err(|error| caller_identity::unanswered(&error))?;
         caller_identity::read(&answer)
     })
 }

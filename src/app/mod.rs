@@ -79,6 +79,11 @@ impl App {
             audit: audit.reader(),
             endpoint: endpoint.into(),
             console: format!("http://{console}").into(),
+            system: console::System {
+                started_at: clock.now(),
+                data_dir: config.data_dir.as_path().into(),
+                certificates: Arc::new(move || gateway.certificates()),
+            },
         });
         tracing::info!(address = %console, "the console listens");
         tasks.spawn(console::serve(console_listener, router, clock.clone(), stop.clone()));

@@ -6,7 +6,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
     /// What answered does not speak as the cloud does.
-    #[error("{host} answered, but not as AWS does ({what}): something else may stand in its place")]
+    #[error("what answered as {host} does not speak as AWS does ({what}): something else may stand in its place")]
     Garbled {
         /// The host.
         host: String,
@@ -22,7 +22,7 @@ pub enum CheckError {
         message: String,
     },
     /// Nobody answered.
-    #[error("{host} gave no answer: {reason}")]
+    #[error("no answer came from {host}: {reason}")]
     Unreachable {
         /// The host.
         host: String,

@@ -29,6 +29,7 @@ mod requests;
 mod set_up;
 mod settings;
 mod sign_in;
+mod state;
 mod throttle;
 mod tokens;
 mod transaction;
@@ -63,6 +64,7 @@ pub use requests::{
     AccessRequestView, Approval, Approver, KeyView, NewAccessRequest, Owner, RequestFilter, Requester, Revealed,
 };
 pub use sign_in::SignedIn;
+pub use state::StateSummary;
 pub use tokens::{ApiToken, NewApiToken};
 
 pub use crate::store::tables::settings::Settings;

@@ -43,10 +43,10 @@ impl Site {
         }
         std::fs::write(path("roots.pem"), root + "-----END CERTIFICATE-----\n").unwrap();
         let text = format!(
-            "data_dir = {:?}\ngateway.listen = [\"127.0.0.1:0\"]\nconsole.listen = \"127.0.0.1:0\"\n\
-             [upstream]\nca_file = {:?}\noverride.\"*.amazonaws.com\" = \"{}\"\n",
-            path("data"),
-            path("roots.pem"),
+            "data_dir = \"{}\"\ngateway.listen = [\"127.0.0.1:0\"]\nconsole.listen = \"127.0.0.1:0\"\n\
+             [upstream]\nca_file = \"{}\"\noverride.\"*.amazonaws.com\" = \"{}\"\n",
+            path("data").display(),
+            path("roots.pem").display(),
             cloud.address
         );
         std::fs::write(path("csg.toml"), text).unwrap();
@@ -57,7 +57,7 @@ impl Site {
         let mut site = Self { cloud, running: Some(running), console, token: String::new(), _directory: directory };
         let session = json!({"username": "root", "password": PASSWORD});
         let (_, session) = site.send("POST", "/sessions", session).await.unwrap();
-        site.token = session["token"].as_str().unwrap().to_owned();
+        session["token"].as_str().unwrap().clone_into(&mut site.token);
         site
     }
 
@@ -156,6 +156,30 @@ async fn what_aws_says_of_a_credential_is_told_and_kept() {
     let change = json!({"secret_access_key": "another"});
     let (status, changed) = site.send("PATCH", &path, change).await.unwrap();
     assert_eq!((status, &changed["checked"]), (200, &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_asks_too() {
+    let site = Site::start(Identity::Right).await;
+    let id = site.credential().await;
+    let run = || {
+        let console = site.console.trim_end_matches("/api/v1");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_csg"));
+        command.args(["credential", "test", &id, "--json"]).env_clear();
+        command.env("CSG_URL", console).env("CSG_TOKEN", &site.token);
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+    };
+    let test = run();
+    site.answer("200 OK", GOOD).await;
+    let output = test.await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["account"], "123456789012");
+    let test = run();
+    site.answer("403 Forbidden", &refusal()).await;
+    let output = test.await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("InvalidClientTokenId"), "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,7 +45,7 @@ pub fn request(identity: &CloudIdentity, now: Timestamp) -> Result<Request<Bytes
 }
 
 /// The question got no answer.
-pub fn unanswered(reason: impl ToString) -> CheckError {
+pub fn unanswered(reason: &impl ToString) -> CheckError {
     CheckError::Unreachable { host: HOST.to_owned(), reason: reason.to_string() }
 }
 

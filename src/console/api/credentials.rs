@@ -42,13 +42,13 @@ pub(crate) struct Credential {
     created_at: Timestamp,
     /// What AWS said when it was last asked about this key; null if it never answered.
     #[schema(required)]
-    checked: Option<Checked>,
+    checked: Option<Verdict>,
 }
 
 /// Whose a credential is, as the cloud says (`sts:GetCallerIdentity`).
 #[derive(Serialize, ToSchema)]
 #[schema(as = CredentialCheck)]
-pub(crate) struct Checked {
+pub(crate) struct Verdict {
     account: AccountId,
     #[schema(examples("arn:aws:iam::123456789012:user/gateway"))]
     arn: String,
@@ -56,7 +56,7 @@ pub(crate) struct Checked {
     checked_at: Timestamp,
 }
 
-impl From<model::Checked> for Checked {
+impl From<model::Checked> for Verdict {
     fn from(model::Checked { principal, at }: model::Checked) -> Self {
         let model::Principal { account, arn, user_id } = principal;
         Self { account, arn, user_id, checked_at: at }
@@ -66,7 +66,7 @@ impl From<model::Checked> for Checked {
 impl From<model::Credential> for Credential {
     fn from(credential: model::Credential) -> Self {
         let model::Credential { id, name, cloud, access_key_id, environments, created_at, checked } = credential;
-        let checked = checked.map(Checked::from);
+        let checked = checked.map(Verdict::from);
         Self { id, name, cloud, kind: Kind::Static, access_key_id, environments, created_at, checked }
     }
 }
@@ -155,7 +155,7 @@ pub(crate) async fn list(session: Session, Query(filter): Query<Filter>) -> Resu
     operation_id = "create_credential",
     tag = "Credentials",
     request_body = New,
-    responses((status = 201, description = "Made.", body = Credential, headers(("location" = String, description = "Where what was made is."))), (status = 409, description = "As things stand this can't be added."), (status = 424, description = "AWS does not take it, or could not be asked.")),
+    responses((status = 201, description = "Made.", body = Credential, headers(("location" = String, description = "Where what was made is."))), (status = 409, description = "As things stand this can't be added."), (status = 424, description = "AWS does not take it, or could not be asked."), (status = 429, description = "Too many tests run.")),
 )]
 pub(crate) async fn create(
     session: Session,
@@ -195,7 +195,7 @@ pub(crate) async fn show(session: Session, Id(id): Id<CredentialId>) -> Result<J
     tag = "Credentials",
     params(("id" = CredentialId, Path, description = "The credential's id.")),
     request_body = Change,
-    responses((status = 200, description = "As it is now.", body = Credential), (status = 409, description = "It is in use in a way that forbids the change."), (status = 424, description = "AWS does not take the new secret, or could not be asked.")),
+    responses((status = 200, description = "As it is now.", body = Credential), (status = 409, description = "It is in use in a way that forbids the change."), (status = 424, description = "AWS does not take the new secret, or could not be asked."), (status = 429, description = "Too many tests run.")),
 )]
 pub(crate) async fn change(
     session: Session,
@@ -220,9 +220,9 @@ pub(crate) async fn change(
     operation_id = "test_credential",
     tag = "Credentials",
     params(("id" = CredentialId, Path, description = "The credential's id.")),
-    responses((status = 200, description = "It works.", body = Checked), (status = 409, description = "It was changed meanwhile."), (status = 424, description = "AWS does not take it, or could not be asked; `detail` says what it said."), (status = 429, description = "Too many tests run.")),
+    responses((status = 200, description = "It works.", body = Verdict), (status = 409, description = "It was changed meanwhile."), (status = 424, description = "AWS does not take it, or could not be asked; `detail` says what it said."), (status = 429, description = "Too many tests run.")),
 )]
-pub(crate) async fn test(session: Session, Id(id): Id<CredentialId>) -> Result<Json<Checked>, Problem> {
+pub(crate) async fn test(session: Session, Id(id): Id<CredentialId>) -> Result<Json<Verdict>, Problem> {
     let tested = session.run(move |caller| caller.credential_administrator()?.test(&id)).await?;
     tested.checked.map(|checked| Json(checked.into())).ok_or_else(|| Problem::not_found("Nothing is known of it."))
 }
