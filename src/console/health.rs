@@ -128,11 +128,9 @@ pub(crate) fn of(state: &State, caller: &Caller) -> Result<Health, Problem> {
     health.warnings = warnings(&health, &state.console);
     if let [(_, first), rest @ ..] = summary.unchecked_credentials.as_slice() {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        health.warnings.push(Warning {
-            id: "credential_unchecked",
-            problem: format!("AWS has never confirmed the credential “{first}”{more}."),
-            advice: "Open it under Credentials and test it: calls that stand on a wrong key fail.".into(),
-        });
+        let problem = format!("AWS has never confirmed the credential “{first}”{more}.");
+        let advice = "Open it under Credentials and test it: calls that stand on a wrong key fail.";
+        health.warnings.push(warning("credential_unchecked", problem, advice));
     }
     Ok(health)
 }
@@ -143,72 +141,97 @@ fn room(system: &super::System) -> Option<(u64, u64)> {
     Some((about.f_bavail.saturating_mul(about.f_frsize), about.f_blocks.saturating_mul(about.f_frsize)))
 }
 
+/// Everything that is not as it should be.
 fn warnings(health: &Health, console: &str) -> Vec<Warning> {
-    let mut found = Vec::new();
-    let mut warn = |id, problem: String, advice: String| found.push(Warning { id, problem, advice });
+    let parts = [of_disk, of_authority, of_audit, of_clock, of_counts];
+    parts.into_iter().flat_map(|part| part(health)).chain(of_console(console)).collect()
+}
+
+fn warning(id: &'static str, problem: impl Into<String>, advice: impl Into<String>) -> Warning {
+    Warning { id, problem: problem.into(), advice: advice.into() }
+}
+
+fn of_disk(health: &Health) -> Vec<Warning> {
     let Disk { data_dir, free_bytes, total_bytes } = &health.disk;
-    if let (Some(free), Some(total)) = (*free_bytes, *total_bytes)
-        && free < LITTLE_ROOM.max(total / 20).min(total / 2)
-    {
-        let problem = format!("Only {} MiB are free on the disk of {data_dir}.", free >> 20);
-        warn(
-            "disk_low",
-            problem,
-            "Make room, enlarge the disk, or keep the audit log for less long (audit.retention).".into(),
-        );
-    }
-    if free_bytes.is_none() {
+    let (Some(free), Some(total)) = (*free_bytes, *total_bytes) else {
         let problem = format!("The system does not say how much room there is in {data_dir}.");
-        warn("disk_unknown", problem, "See whether the directory is still there and mounted.".into());
+        return vec![warning("disk_unknown", problem, "See whether the directory is still there and mounted.")];
+    };
+    // A small disk is not low all the time.
+    if free >= LITTLE_ROOM.max(total / 20).min(total / 2) {
+        return Vec::new();
     }
+    let problem = format!("Only {} MiB are free on the disk of {data_dir}.", free >> 20);
+    let advice = "Make room, enlarge the disk, or keep the audit log for less long (audit.retention).";
+    vec![warning("disk_low", problem, advice)]
+}
+
+fn of_authority(health: &Health) -> Vec<Warning> {
     let left = health.certificates.ca_not_after.since(health.now);
     if left.is_zero() {
-        let problem = "The certificate authority has ended: no client can trust the gateway any more.".into();
-        warn(
-            "ca_ended",
-            problem,
-            "Look at the gateway's clock. If it is right, a new authority has to be made and given to every client."
-                .into(),
-        );
+        let problem = "The certificate authority has ended: no client can trust the gateway any more.";
+        let advice =
+            "Look at the gateway's clock. If it is right, a new authority has to be made and given to every client.";
+        vec![warning("ca_ended", problem, advice)]
     } else if left < CA_NOTICE {
         let problem = format!("The certificate authority ends in {} days.", left.as_secs() / 86_400);
-        warn("ca_ends", problem, "Plan to replace it, and to give the new one to every client before that.".into());
+        vec![warning("ca_ends", problem, "Plan to replace it, and to give the new one to every client before that.")]
+    } else {
+        Vec::new()
     }
-    let AuditQueue { taken, capacity, failing, newest_call_at, newest_event_at } = health.audit;
+}
+
+fn of_audit(health: &Health) -> Vec<Warning> {
+    let AuditQueue { taken, capacity, failing, .. } = health.audit;
     if failing {
         let problem =
             format!("Audit records can't be written; {taken} are kept in memory, and there is room for {capacity}.");
-        warn(
-            "audit_failing",
-            problem,
-            format!("Make room on the disk, or mend the permissions of {data_dir}; the log says which file."),
-        );
+        let advice = "Make room on the disk, or mend the permissions of the data directory; the log says which file.";
+        vec![warning("audit_failing", problem, advice)]
     } else if taken > capacity / 2 {
         let problem = format!("{taken} of {capacity} places in the audit queue are taken.");
-        warn("audit_slow", problem, "The disk may be too slow for so many calls; once the queue is full, audit.on_failure says what happens to calls.".into());
+        let advice = "The disk may be too slow for so many calls; once the queue is full, audit.on_failure says what \
+                      happens to calls.";
+        vec![warning("audit_slow", problem, advice)]
+    } else {
+        Vec::new()
     }
-    if let Some(newest) = newest_call_at.max(newest_event_at)
-        && newest.since(health.now) > CLOCK_SLACK
-    {
-        let problem = format!("The clock says {}, but something was recorded at {newest}.", health.now);
-        warn(
-            "clock_behind",
-            problem,
-            "Set the clock, and keep it set with NTP (timedatectl): signatures more than 15 minutes off are refused."
-                .into(),
-        );
-    }
-    let host = console.strip_prefix("http://").and_then(|rest| rest.parse::<std::net::SocketAddr>().ok());
-    if host.is_some_and(|address| !address.ip().is_loopback()) {
-        let problem =
-            "The console is reached over plain HTTP from other machines: passwords can be read on the way.".into();
-        warn(
-            "console_plain",
-            problem,
-            "Let console.listen be 127.0.0.1 and put a TLS proxy before it, or use a tunnel.".into(),
-        );
-    }
-    found
+}
+
+fn of_clock(health: &Health) -> Vec<Warning> {
+    let newest = health.audit.newest_call_at.max(health.audit.newest_event_at);
+    let Some(newest) = newest.filter(|newest| newest.since(health.now) > CLOCK_SLACK) else { return Vec::new() };
+    let problem = format!("The clock says {}, but something was recorded at {newest}.", health.now);
+    let advice =
+        "Set the clock, and keep it set with NTP (timedatectl): signatures more than 15 minutes off are refused.";
+    vec![warning("clock_behind", problem, advice)]
+}
+
+/// What an installation can't do without.
+fn of_counts(health: &Health) -> Vec<Warning> {
+    let missing = [
+        (
+            health.counts.environments,
+            "environment_missing",
+            "There is no environment yet, so nobody can ask for a service.",
+            "Make one under Environments, or go on with the first steps at /welcome.",
+        ),
+        (
+            health.counts.credentials,
+            "credential_missing",
+            "There is no credential yet, so no request can be approved.",
+            "Add one under Credentials, or go on with the first steps at /welcome.",
+        ),
+    ];
+    let missing = missing.into_iter().filter(|(count, ..)| *count == 0);
+    missing.map(|(_, id, problem, advice)| warning(id, problem, advice)).collect()
+}
+
+fn of_console(console: &str) -> Option<Warning> {
+    let address = console.strip_prefix("http://")?.parse::<std::net::SocketAddr>().ok()?;
+    let problem = "The console is reached over plain HTTP from other machines: passwords can be read on the way.";
+    let advice = "Let console.listen be 127.0.0.1 and put a TLS proxy before it, or use a tunnel.";
+    (!address.ip().is_loopback()).then(|| warning("console_plain", problem, advice))
 }
 
 #[cfg(test)]
@@ -235,8 +258,8 @@ mod tests {
             counts: Counts {
                 people: 1,
                 disabled_people: 0,
-                environments: 0,
-                credentials: 0,
+                environments: 1,
+                credentials: 1,
                 active_keys: 0,
                 sessions: 1,
                 api_tokens: 0,
@@ -268,6 +291,8 @@ mod tests {
         assert_eq!(ends(0), ["ca_ended"]);
         assert_eq!(ids(HERE, |health| health.audit.failing = true), ["audit_failing"]);
         assert_eq!(ids(HERE, |health| health.audit.taken = 51), ["audit_slow"]);
+        assert_eq!(ids(HERE, |health| health.counts.environments = 0), ["environment_missing"]);
+        assert_eq!(ids(HERE, |health| health.counts.credentials = 0), ["credential_missing"]);
         let recorded = |span| ids(HERE, |health| health.audit.newest_event_at = Some(later(health, span)));
         assert_eq!(recorded(61), ["clock_behind"]);
     }

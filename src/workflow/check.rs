@@ -109,3 +109,107 @@ impl CredentialAdministrator<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Barrier, Mutex};
+
+    use super::*;
+    use crate::{
+        model::{AccountId, Role},
+        secret::Secret,
+        workflow::fixture::Fixture,
+    };
+
+    fn principal(account: &str) -> Principal {
+        let arn = format!("arn:aws:iam::{account}:user/x");
+        Principal { account: AccountId::new(account).unwrap(), arn, user_id: "AIDAX".into() }
+    }
+
+    #[test]
+    fn a_cloud_is_shown_the_very_secret_that_is_kept() {
+        let fixture = Fixture::furnished();
+        let id = fixture.credential("one", &[]).id;
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&shown);
+        fixture.workflow.check_with(Arc::new(move |identity| {
+            seen.lock().unwrap().push(identity.secret_access_key.expose().to_owned());
+            Ok(principal("123456789012"))
+        }));
+        let root = fixture.person("root", &[(Role::Admin, None)]);
+        let administrator = root.credential_administrator().unwrap();
+        let tested = administrator.test(&id).unwrap();
+        assert_eq!(tested.checked.unwrap().principal.account.as_str(), "123456789012");
+        let new = Secret::new("another");
+        let change = CredentialChange { secret_access_key: Some(new), ..CredentialChange::default() };
+        assert!(administrator.change_checked(&id, &change).unwrap().checked.is_some());
+        assert_eq!(*shown.lock().unwrap(), ["secret-of-one", "another"]);
+        // A change of something else asks nobody.
+        let change = CredentialChange { name: Some("name".into()), ..CredentialChange::default() };
+        assert!(administrator.change_checked(&id, &change).unwrap().checked.is_some());
+        assert_eq!(shown.lock().unwrap().len(), 2);
+    }
+
+    type Act = Box<dyn FnOnce() + Send>;
+
+    /// A check takes seconds, in which anything may happen.
+    #[test]
+    fn what_happens_during_a_check_counts() {
+        let fixture = Fixture::furnished();
+        let id = fixture.credential("one", &[]).id;
+        let root = fixture.person("root", &[(Role::Admin, None)]);
+        let meanwhile = Arc::new(Mutex::new(None::<Act>));
+        let happens = Arc::clone(&meanwhile);
+        fixture.workflow.check_with(Arc::new(move |_| {
+            let act = happens.lock().unwrap().take();
+            if let Some(act) = act {
+                act();
+            }
+            Ok(principal("123456789012"))
+        }));
+        let administrator = root.credential_administrator().unwrap();
+
+        let (other, of) = (root.clone(), id.clone());
+        *meanwhile.lock().unwrap() = Some(Box::new(move || {
+            let new = Some(Secret::new("another"));
+            let change = CredentialChange { secret_access_key: new, ..CredentialChange::default() };
+            other.credential_administrator().unwrap().change(&of, &change).unwrap();
+        }));
+        assert!(matches!(administrator.test(&id), Err(Error::Conflict { .. })));
+        assert!(root.credential(&id).unwrap().checked.is_none(), "said of a secret that is no more");
+
+        let (workflow, name) = (fixture.workflow.clone(), root.user().name.clone());
+        *meanwhile.lock().unwrap() = Some(Box::new(move || {
+            let demoted = workflow.commit(None, |tx| {
+                let users = &crate::store::tables::users::USERS;
+                let mut record = tx.writer.find(users, &name)?.unwrap();
+                record.user.roles.clear();
+                Ok(tx.writer.put(users, &name, &record)?)
+            });
+            demoted.unwrap();
+        }));
+        assert!(matches!(administrator.test(&id), Err(Error::Forbidden { .. })));
+    }
+
+    #[test]
+    fn only_so_many_wait_for_a_cloud_at_once() {
+        let fixture = Fixture::furnished();
+        let id = fixture.credential("one", &[]).id;
+        let root = fixture.person("root", &[(Role::Admin, None)]);
+        let (begun, end) = (Arc::new(Barrier::new(AT_ONCE + 1)), Arc::new(Barrier::new(AT_ONCE + 1)));
+        let gates = (Arc::clone(&begun), Arc::clone(&end));
+        fixture.workflow.check_with(Arc::new(move |_| {
+            gates.0.wait();
+            gates.1.wait();
+            Ok(principal("123456789012"))
+        }));
+        std::thread::scope(|scope| {
+            let test = || root.credential_administrator().unwrap().test(&id);
+            let waiting: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(test)).collect();
+            begun.wait();
+            assert!(matches!(test(), Err(Error::Throttled { .. })));
+            end.wait();
+            assert!(waiting.into_iter().all(|one| one.join().unwrap().is_ok()));
+        });
+    }
+}

@@ -90,7 +90,17 @@ fn two_environments_do_not_see_each_other() {
 fn secrets_that_went_in_never_come_out() {
     let console = Console::furnished();
     let [root, dora] = ["root", "dora"].map(|name| console.sign_in(name));
-    for path in ["/credentials", "/users", "/audit", "/environments", "/settings", "/tokens", "/me"] {
+    for path in [
+        "/credentials",
+        "/users",
+        "/users/dora/tokens",
+        "/audit",
+        "/environments",
+        "/settings",
+        "/system",
+        "/tokens",
+        "/me",
+    ] {
         let text = console.get(path, &root).text;
         for secret in ["bPxRfiCY", "correct horse", "argon2", root.as_str(), dora.as_str()] {
             assert!(!text.contains(secret), "{path} tells {secret}");
