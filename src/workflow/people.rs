@@ -2,7 +2,7 @@
 
 use super::{Caller, Error, Page, PageRequest, Transaction, caller::demand, error::Checks, tokens, transaction::Act};
 use crate::{
-    model::{Permission, RoleAssignment, User, UserName},
+    model::{EnvironmentId, Permission, RoleAssignment, User, UserName},
     secret::Secret,
     store::{
         Order, Read as _, Span,
@@ -69,6 +69,14 @@ impl Administrator<'_> {
         page.fill(&reader, &USERS, &span, Order::Ascending, |record| {
             Ok(record.user.name.as_str().to_lowercase().contains(&wanted).then_some(record.user))
         })
+    }
+
+    /// Those who hold a role in this environment, by name.
+    pub fn holders(&self, environment: &EnvironmentId) -> Result<Vec<UserName>, Error> {
+        let everybody = self.caller.workflow.read()?.all(&USERS, &Span::all(), Order::Ascending)?;
+        let holds =
+            |record: &UserRecord| record.user.roles.iter().any(|held| held.environment.as_ref() == Some(environment));
+        Ok(everybody.into_iter().filter(|(_, record)| holds(record)).map(|(name, _)| name).collect())
     }
 
     /// One person.

@@ -19,7 +19,7 @@ use crate::{
             words::{When, services},
         },
     },
-    model::{AccountId, CredentialId, EnvironmentId, Permission, Status},
+    model::{AccountId, CredentialId, EnvironmentId, Permission, Status, UserName},
     workflow::{AccessRequestView, EnvironmentChange, EnvironmentView, PageRequest, RequestFilter},
 };
 
@@ -104,13 +104,14 @@ pub(crate) async fn change(
 
 pub(crate) async fn ask_delete(visitor: Visitor, Id(id): Id<EnvironmentId>) -> Result<Response, Problem> {
     let place = id.clone();
-    let (environment, living) = visitor
+    let (environment, living, holders) = visitor
         .run(move |caller| {
             caller.environment_administrator(None)?;
             let filter = RequestFilter { statuses: LIVING.into(), ..RequestFilter::default() };
             let page = PageRequest { limit: NAMED, cursor: None };
             let living = caller.environment_access_requests(&place, &filter, &page)?;
-            Ok((caller.environment(&place)?.environment, living.items))
+            let environment = caller.environment(&place)?.environment;
+            Ok((environment, living.items, caller.administrator()?.holders(&place)?))
         })
         .await?;
     let address = format!("/environments/{id}");
@@ -118,8 +119,8 @@ pub(crate) async fn ask_delete(visitor: Visitor, Id(id): Id<EnvironmentId>) -> R
         frame: visitor.frame().at("/environments"),
         title: format!("Delete the environment “{}”?", environment.name),
         tells: vec![
-            "Roles that people hold in it are taken from them, and its credentials are no longer linked to it. \
-             Nobody can ask for services in it any more."
+            format!("{} Nobody can ask for services in it any more.", losing(&holders)),
+            "Its credentials are no longer linked to it; they stay, and so does what they can be used for elsewhere."
                 .into(),
             "What happened in it stays in the audit log. This can't be undone.".into(),
         ],
@@ -129,6 +130,17 @@ pub(crate) async fn ask_delete(visitor: Visitor, Id(id): Id<EnvironmentId>) -> R
         button: "Delete the environment",
         back: (address, environment.name),
     }))
+}
+
+/// Whom it is taken from.
+fn losing(holders: &[UserName]) -> String {
+    let named = holders.iter().take(NAMED).map(UserName::as_str).collect::<Vec<_>>().join(", ");
+    match (holders.len(), holders.len().saturating_sub(NAMED)) {
+        (0, _) => "Nobody holds a role in it.".into(),
+        (1, _) => format!("{named} loses the role held in it."),
+        (_, 0) => format!("These people lose the roles that they hold in it: {named}."),
+        (_, more) => format!("These people lose the roles that they hold in it: {named}, and {more} more."),
+    }
 }
 
 /// Access that is waited for or in use.

@@ -42,7 +42,9 @@ fn an_environment_is_made_changed_and_deleted() {
     );
     assert!(root.page("/environments").contains("nothing can be approved"));
 
+    assert!(root.page("/environments/prod/delete").contains("lose the roles that they hold in it: paula, peter."));
     let asked = root.page("/environments/pay/delete");
+    assert!(asked.contains("Nobody holds a role in it."), "{asked}");
     assert!(
         asked.contains("Delete the environment “Pay”?")
             && asked.contains("This can't be undone") | asked.contains("This can&#39;t be undone")
