@@ -1,5 +1,6 @@
 //! Configuration → running appliance: the only place that wires the parts together.
 
+mod credential_check;
 mod error;
 mod limits;
 pub mod logging;
@@ -57,6 +58,8 @@ impl App {
         let audit = Audit::open(&config.data_dir.join("audit"), settings, clock.clone())?;
         let gateway = Gateway::new(gateway_config(&config)?, parts(&state, &audit, &clock)?)?;
 
+        state.workflow.check_with(credential_check::checker(gateway.clone(), clock.clone()));
+
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let mut bound = Vec::new();
         for (listener, address) in gateway_listeners {
@@ -76,6 +79,11 @@ impl App {
             audit: audit.reader(),
             endpoint: endpoint.into(),
             console: format!("http://{console}").into(),
+            system: console::System {
+                started_at: clock.now(),
+                data_dir: config.data_dir.as_path().into(),
+                certificates: Arc::new(move || gateway.certificates()),
+            },
         });
         tracing::info!(address = %console, "the console listens");
         tasks.spawn(console::serve(console_listener, router, clock.clone(), stop.clone()));

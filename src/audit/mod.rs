@@ -20,7 +20,7 @@ use std::{
 
 use day::Days;
 pub use query::{Cursor, CursorError, Filter, Page, Reader};
-pub use sink::{Full, Sink, Slot};
+pub use sink::{Full, QueueState, Sink, Slot};
 use usage::LastUse;
 pub use usage::{DayUse, HourUse, OperationUse, Tally, Usage};
 
@@ -349,10 +349,12 @@ mod tests {
             audit.sink().reserve().unwrap().record(call(noon, id, "r1"));
         }
         assert!(!audit.reader().flush(Duration::from_millis(50)));
+        assert_eq!(audit.reader().queue(), QueueState { taken: 3, capacity: 3, failing: true });
         assert_eq!(audit.sink().reserve().unwrap_err(), Full);
         fs::remove_file(&path).unwrap();
         fs::rename(&away, &path).unwrap();
         assert!(audit.reader().flush(LIMIT), "it goes on trying");
+        assert_eq!(audit.reader().queue(), QueueState { taken: 0, capacity: 3, failing: false });
         assert_eq!(pages(&audit.reader(), &Filter::default(), 10).0.len(), 3);
         assert!(audit.sink().reserve().is_ok());
     }

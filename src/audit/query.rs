@@ -6,7 +6,7 @@ use super::{
     Error,
     block::Block,
     day::{BLOCKS, Day, Days, ReadError},
-    sink::Queue,
+    sink::{Queue, QueueState},
     usage::LastUse,
 };
 use crate::{
@@ -136,6 +136,11 @@ impl Reader {
     /// Has everything that was recorded up to now written, so that the next question sees it; false after `limit`.
     pub fn flush(&self, limit: Duration) -> bool {
         self.queue.flush(limit)
+    }
+
+    /// How the queue of records is that wait to be written.
+    pub fn queue(&self) -> QueueState {
+        self.queue.state()
     }
 
     /// When `request` was last used, from memory.

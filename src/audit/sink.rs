@@ -7,7 +7,7 @@ use std::{
     mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -21,6 +21,17 @@ const BATCH: usize = 8_192;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the audit log takes no more records at the moment")]
 pub struct Full;
+
+/// How the queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueState {
+    /// How many places are taken: by calls under way, and by records that wait to be written.
+    pub taken: usize,
+    /// How many there are.
+    pub capacity: usize,
+    /// Does writing fail at the moment?
+    pub failing: bool,
+}
 
 /// Where calls are recorded. Clones share one queue.
 #[derive(Clone, Debug)]
@@ -36,6 +47,7 @@ impl Sink {
         Self(Arc::new(Queue {
             capacity,
             taken: AtomicUsize::new(0),
+            failing: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
             written: Condvar::new(),
@@ -76,6 +88,7 @@ impl Drop for Slot {
 pub(super) struct Queue {
     capacity: usize,
     taken: AtomicUsize,
+    failing: AtomicBool,
     state: Mutex<State>,
     /// Told to the writer: the first record since it last looked, or a wish to flush or close.
     changed: Condvar,
@@ -109,6 +122,20 @@ impl Queue {
         drop(state);
         if wake {
             self.changed.notify_one();
+        }
+    }
+
+    /// Told by the writer: does writing fail at the moment?
+    pub(super) fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
+    }
+
+    /// How the queue is.
+    pub(super) fn state(&self) -> QueueState {
+        QueueState {
+            taken: self.taken.load(Ordering::Relaxed),
+            capacity: self.capacity,
+            failing: self.failing.load(Ordering::Relaxed),
         }
     }
 

@@ -66,6 +66,7 @@ impl Writer {
                         self.days.directory().display()
                     );
                 }
+                self.queue.set_failing(true);
                 self.days.close(day);
                 if self.queue.pause(pause) {
                     tracing::error!(lost = left.len(), "closing while audit records can't be written: they are lost");
@@ -77,6 +78,7 @@ impl Writer {
             if pause != FIRST_PAUSE {
                 tracing::info!("audit records are written again; none was lost");
                 pause = FIRST_PAUSE;
+                self.queue.set_failing(false);
             }
             self.last_use.note(rollup.last_use);
             left = later;

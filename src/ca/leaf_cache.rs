@@ -48,6 +48,11 @@ impl LeafCache {
         &self.authority
     }
 
+    /// How many hosts it keeps settings for.
+    pub fn hosts(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The settings for a connection to `host`, whatever its case.
     ///
     /// When many ask at once for a host that is new or due, one mints and the others wait for it.

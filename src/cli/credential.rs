@@ -24,6 +24,8 @@ enum Command {
     Remove(One),
     /// Show a credential, without its secret
     Show(One),
+    /// Ask AWS whose a credential is: it fails if AWS does not take it
+    Test(One),
     Update(Update),
 }
 
@@ -107,6 +109,10 @@ const COLUMNS: [(&str, &str); 6] = [
     ("added", "created_at"),
 ];
 
+/// What AWS says of a credential.
+const SAID: [(&str, &str); 4] =
+    [("account", "account"), ("arn", "arn"), ("user id", "user_id"), ("asked", "checked_at")];
+
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let to = &args.connection;
     let rest = to.rest()?;
@@ -129,6 +135,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             to.tell(&json!({ "removed": id }), &format!("{id} is removed."))?;
         }
         Command::Show(One { id }) => to.show(&rest.get(&format!("/credentials/{id}"))?, facts)?,
+        Command::Test(One { id }) => {
+            let said = rest.post(&format!("/credentials/{id}/test"), &Value::Null)?;
+            to.show(&said, |said| Table::facts(said, &SAID))?;
+        }
         Command::Update(update) => {
             let path = format!("/credentials/{}", update.credential.id);
             to.show(&rest.patch(&path, &update.json()?)?, facts)?;

@@ -9,7 +9,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{audit, model::Status, workflow};
+use crate::{audit, cloud::CheckError, model::Status, workflow};
 
 /// An answer that tells what is wrong and what to do. `title` is the same for each `type`, `detail` is of the case.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -63,6 +63,11 @@ impl Problem {
     fn conflict(detail: impl Into<String>, current: Option<Status>) -> Self {
         let problem = Self::new(StatusCode::CONFLICT, "conflict", "This can't be done as things stand", detail);
         Self { current_status: current.map(Status::name), ..problem }
+    }
+
+    /// 424: something that this depends on did not work, through no fault of the request's form or of ours.
+    fn failed_dependency(kind: &'static str, title: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::FAILED_DEPENDENCY, kind, title, detail)
     }
 
     /// 403.
@@ -160,6 +165,10 @@ impl From<workflow::Error> for Problem {
         use workflow::Error;
         let detail = capital(&error.to_string());
         match error {
+            Error::Check(CheckError::Refused { .. }) => {
+                Self::failed_dependency("credential_refused", "The cloud refuses this credential", detail)
+            }
+            Error::Check(_) => Self::failed_dependency("cloud_unreachable", "The cloud could not be asked", detail),
             Error::Conflict { status, .. } => Self::conflict(detail, status),
             Error::Forbidden { .. } | Error::NotAllowed(_) => Self::forbidden(detail),
             Error::Gone(_) => Self::gone(detail),
@@ -169,6 +178,7 @@ impl From<workflow::Error> for Problem {
                     .map(|error| FieldError { field: error.field.to_owned(), detail: error.message })
                     .collect(),
             ),
+            Error::OtherAccount { .. } => Self::conflict(detail, None),
             Error::NotFound(_) => Self::not_found(detail),
             Error::Random => Self::internal(&error),
             Error::Storage(cause) => Self::internal(&cause),

@@ -6,12 +6,13 @@ mod cookie;
 mod csrf;
 mod error;
 mod extract;
+mod health;
 mod pages;
 mod reference;
 mod serve;
 mod session;
 
-use std::{future::ready, sync::Arc};
+use std::{future::ready, path::Path, sync::Arc};
 
 use axum::{
     Router,
@@ -23,7 +24,7 @@ use axum::{
 use error::Problem;
 pub use serve::serve;
 
-use crate::{audit, ca::Authority, workflow::Workflow};
+use crate::{audit, ca::Authority, clock::Timestamp, workflow::Workflow};
 
 /// What the console works with. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +39,19 @@ pub struct State {
     pub endpoint: Arc<str>,
     /// Where people find the console: `http://127.0.0.1:3129`.
     pub console: Arc<str>,
+    /// The machine that all runs on.
+    pub system: System,
+}
+
+/// What is known of the running appliance itself.
+#[derive(Clone)]
+pub struct System {
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// Where its state lies.
+    pub data_dir: Arc<Path>,
+    /// For how many hosts a certificate is kept ready.
+    pub certificates: Arc<dyn Fn() -> usize + Send + Sync>,
 }
 
 /// Everything that the console's port answers.

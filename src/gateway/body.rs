@@ -54,6 +54,8 @@ impl BodyError {
 pub(super) enum RequestBody {
     /// Known in full; given out in one piece.
     Held(Option<Held>),
+    /// Of a call of the appliance's own.
+    Own(Option<Bytes>),
     /// Streamed, and checked as it goes by.
     Checked(Box<Checked>),
 }
@@ -81,6 +83,7 @@ impl Body for RequestBody {
             Self::Held(held) => {
                 Poll::Ready(held.take().filter(|held| !held.bytes.is_empty()).map(|held| Ok(Frame::data(held.bytes))))
             }
+            Self::Own(own) => Poll::Ready(own.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Checked(checked) => checked.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data))),
         }
     }
@@ -88,6 +91,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Held(held) => held.as_ref().is_none_or(|held| held.bytes.is_empty()),
+            Self::Own(own) => own.is_none(),
             Self::Checked(checked) => checked.hash.is_none() && checked.ahead.is_none(),
         }
     }
@@ -95,6 +99,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Held(held) => SizeHint::with_exact(held.as_ref().map_or(0, |held| held.bytes.len() as u64)),
+            Self::Own(own) => SizeHint::with_exact(own.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Checked(checked) => checked.size_hint(),
         }
     }

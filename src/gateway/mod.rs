@@ -11,6 +11,7 @@ mod accept;
 mod authorize;
 mod body;
 mod connect;
+mod errand;
 mod exchange;
 mod forward;
 mod hold;
@@ -45,6 +46,7 @@ use crate::{
     sigv4::KeyCache,
 };
 
+pub use self::errand::ErrandError;
 pub use self::upstream::{Address, UpstreamConfig, UpstreamError};
 
 /// Derived signing keys kept, of clients and of the cloud each: a few hundred bytes apiece.
@@ -156,6 +158,11 @@ impl Gateway {
             sink: parts.sink,
             upstream: Upstream::new(config.upstream)?,
         })))
+    }
+
+    /// For how many hosts a certificate is kept ready.
+    pub fn certificates(&self) -> usize {
+        self.0.certificates.hosts()
     }
 
     /// Serves `listener` until `stop` is cancelled, then returns as soon as what is in flight has finished.

@@ -1,6 +1,6 @@
 //! Puts the real identity in the place of the client's: the same request, signed with the real key.
 
-use http::{Request, Uri, Version, header, request::Parts};
+use http::{Request, Version, header, request::Parts};
 
 use super::{
     Deps,
@@ -11,6 +11,7 @@ use super::{
     ledger::Ledger,
     rejection::{Rejection, Stage},
     upload::Upload,
+    upstream,
     verify::VerifiedBody,
 };
 use crate::{
@@ -52,19 +53,12 @@ pub(super) fn resign(
         now,
     };
     sigv4::sign(&mut parts, &signing).map_err(unavailable)?;
-    in_origin_form(&mut parts.uri);
+    upstream::in_origin_form(&mut parts.uri);
     let body = match body {
         VerifiedBody::Held(held) => RequestBody::Held(Some(held)),
         VerifiedBody::Declared(sha256) => RequestBody::checked(upload, sha256, ledger.counter()),
     };
     Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(live, &deps.clock) })
-}
-
-/// Path and query as the client wrote them (RFC 9112, section 3.2.1), which is what was signed.
-fn in_origin_form(uri: &mut Uri) {
-    if uri.authority().is_some() {
-        *uri = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
-    }
 }
 
 fn unavailable(cause: impl std::fmt::Display) -> Rejection {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CloudId, CredentialId, EnvironmentId};
+use super::{AccountId, CloudId, CredentialId, EnvironmentId};
 use crate::{clock::Timestamp, secret::Secret};
 
 /// A real cloud credential without its secrets, which the store keeps sealed beside it.
@@ -22,6 +22,30 @@ pub struct Credential {
     pub environments: Vec<EnvironmentId>,
     /// When it was added.
     pub created_at: Timestamp,
+    /// Whose it was when the cloud was last asked; none if it never answered for this key.
+    #[serde(default)]
+    pub checked: Option<Checked>,
+}
+
+/// Whom a cloud takes the holder of a credential for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// The account.
+    pub account: AccountId,
+    /// The full name: `arn:aws:iam::123456789012:user/gateway`.
+    pub arn: String,
+    /// The unique id, which a deleted and newly made user of the same name does not share.
+    pub user_id: String,
+}
+
+/// What a cloud said when it was asked whose a credential is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Whose it is.
+    #[serde(flatten)]
+    pub principal: Principal,
+    /// When it said so.
+    pub at: Timestamp,
 }
 
 /// The real identity that a call is signed with when it leaves.

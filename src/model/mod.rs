@@ -15,7 +15,7 @@ pub mod workflow_event;
 pub use access_request::{AccessRequest, Action, Status};
 pub use call::{Call, Operation};
 pub use call_record::{CallRecord, Outcome};
-pub use credential::{CloudIdentity, Credential};
+pub use credential::{Checked, CloudIdentity, Credential, Principal};
 pub use environment::Environment;
 pub use grant::{Ended, Grant, LiveGrant};
 pub use host_pattern::HostPattern;

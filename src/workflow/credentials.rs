@@ -1,14 +1,14 @@
 //! Real cloud credentials. Their secrets go in and never come out, but to the data plane.
 
 use super::{
-    Caller, Error, Page, PageRequest, Transaction,
+    Caller, Error, Page, PageRequest, Transaction, Workflow,
     caller::demand,
     error::Checks,
     random, requests,
     transaction::{Act, Touched},
 };
 use crate::{
-    model::{CloudId, Credential, CredentialId, EnvironmentId, Permission, User},
+    model::{Checked, CloudId, Credential, CredentialId, EnvironmentId, Permission, User},
     secret::Secret,
     store::{
         self, Order, Read, Sealed, Sealer, Span,
@@ -98,15 +98,27 @@ impl Caller {
 }
 
 impl CredentialAdministrator<'_> {
-    /// Adds a credential.
+    /// Adds a credential, without asking the cloud.
     pub fn create(&self, new: &NewCredential) -> Result<Credential, Error> {
+        self.checks_of(new)?;
+        self.keep(new, None)
+    }
+
+    pub(super) fn workflow(&self) -> &Workflow {
+        &self.caller.workflow
+    }
+
+    pub(super) fn checks_of(&self, new: &NewCredential) -> Result<(), Error> {
         let mut checks = Checks::default();
         checks.text(&new.name, LONGEST_NAME, "name");
         let known = self.caller.workflow.0.services.contains_key(&new.cloud);
         checks.require(known, "cloud", "must be a cloud that this gateway knows");
         check_key(&mut checks, &new.access_key_id);
         check_secrets(&mut checks, &new.secret_access_key, new.session_token.as_ref());
-        checks.done()?;
+        checks.done()
+    }
+
+    pub(super) fn keep(&self, new: &NewCredential, checked: Option<&Checked>) -> Result<Credential, Error> {
         self.act(|tx| {
             let id = CredentialId::new(random::id(tx.now)?).map_err(|_| Error::Random)?;
             let credential = Credential {
@@ -116,6 +128,7 @@ impl CredentialAdministrator<'_> {
                 access_key_id: new.access_key_id.clone(),
                 environments: checked_environments(tx, &new.environments)?,
                 created_at: tx.now,
+                checked: checked.cloned(),
             };
             let (secret, token) = seal(tx.sealer, &id, &new.secret_access_key, new.session_token.as_ref())?;
             let record =
@@ -126,8 +139,14 @@ impl CredentialAdministrator<'_> {
         })
     }
 
-    /// Changes a credential; a new secret takes effect with the next call.
+    /// Changes a credential; a new secret takes effect with the next call, and the cloud is not asked about it.
     pub fn change(&self, id: &CredentialId, change: &CredentialChange) -> Result<Credential, Error> {
+        self.checks_of_change(change)?;
+        self.alter(id, change, None)
+    }
+
+    #[expect(clippy::unused_self, reason = "for who holds the handle only")]
+    pub(super) fn checks_of_change(&self, change: &CredentialChange) -> Result<(), Error> {
         let mut checks = Checks::default();
         if let Some(name) = &change.name {
             checks.text(name, LONGEST_NAME, "name");
@@ -141,7 +160,15 @@ impl CredentialAdministrator<'_> {
             let alone = change.access_key_id.is_some() || change.session_token.is_some();
             checks.require(!alone, "secret_access_key", "must be given with the key id or session token it is for");
         }
-        checks.done()?;
+        checks.done()
+    }
+
+    pub(super) fn alter(
+        &self,
+        id: &CredentialId,
+        change: &CredentialChange,
+        checked: Option<&Checked>,
+    ) -> Result<Credential, Error> {
         self.act(|tx| {
             let mut record = tx.writer.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?;
             let mut changed = Vec::new();
@@ -155,6 +182,8 @@ impl CredentialAdministrator<'_> {
                 if let Some(key) = &change.access_key_id {
                     record.credential.access_key_id.clone_from(key);
                 }
+                // What was known of the key before says nothing of this one.
+                record.credential.checked = checked.cloned();
                 tx.touched.push(Touched::Credential(id.clone()));
                 changed.push("secret");
             }
@@ -184,7 +213,7 @@ impl CredentialAdministrator<'_> {
         })
     }
 
-    fn act<T>(&self, mut work: impl FnMut(&mut Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn act<T>(&self, mut work: impl FnMut(&mut Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
         self.caller.act(|tx, me| {
             demand(me, Permission::CredentialsManage, None)?;
             work(tx)
@@ -275,7 +304,7 @@ fn seal(
     Ok((sealer.seal(&secret_place(id), secret.expose().as_bytes())?, token))
 }
 
-fn record_act(
+pub(super) fn record_act(
     tx: &mut Transaction<'_>,
     action: &'static str,
     credential: &Credential,

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use crate::{
-    model::{Permission, Status},
+    cloud::CheckError,
+    model::{AccountId, Permission, Status},
     store,
 };
 
 /// Why a use case did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A credential was tried with its cloud, in vain.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The thing is not in a state that allows it, or something else stands in the way.
     #[error("{message}")]
     Conflict {
@@ -36,6 +40,14 @@ pub enum Error {
     /// There is no such thing, or the caller may not know of it.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// A new secret is good, but for another account than the credential has been of.
+    #[error("the new key is of account {found}, while the credential has been of {before}")]
+    OtherAccount {
+        /// The account so far.
+        before: AccountId,
+        /// The account of the new key.
+        found: AccountId,
+    },
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Random,

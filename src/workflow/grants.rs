@@ -21,7 +21,7 @@ use crate::{
         tables::{
             access_keys::{self, ACCESS_KEYS, AccessKeyRecord},
             access_requests::ACCESS_REQUESTS,
-            credentials::{self, CREDENTIALS},
+            credentials::{self, CREDENTIALS, CredentialRecord},
             environments::ENVIRONMENTS,
             users::USERS,
         },
@@ -167,6 +167,19 @@ fn ended(before: Option<&Arc<LiveGrant>>, active: bool) -> Ended {
             ended
         }
     }
+}
+
+/// The identity that a credential stands for.
+pub(super) fn unseal_identity(sealer: &Sealer, record: &CredentialRecord) -> Result<CloudIdentity, store::Error> {
+    let id = &record.credential.id;
+    let token = record.session_token.as_ref();
+    Ok(CloudIdentity {
+        access_key_id: record.credential.access_key_id.clone(),
+        secret_access_key: unseal_text(sealer, &credentials::secret_place(id), &record.secret_access_key)?,
+        session_token: token
+            .map(|token| unseal_text(sealer, &credentials::session_token_place(id), token))
+            .transpose()?,
+    })
 }
 
 fn unseal_text(sealer: &Sealer, place: &Place<'_>, value: &Sealed) -> Result<Secret, store::Error> {

@@ -13,6 +13,7 @@ mod account;
 mod auditor;
 mod authority;
 mod caller;
+mod check;
 mod credentials;
 mod duration;
 mod environments;
@@ -28,6 +29,7 @@ mod requests;
 mod set_up;
 mod settings;
 mod sign_in;
+mod state;
 mod throttle;
 mod tokens;
 mod transaction;
@@ -50,6 +52,7 @@ pub use account::OwnSession;
 pub use auditor::{Auditor, EventFilter};
 pub use authority::StoredAuthority;
 pub use caller::{Caller, Scope};
+pub use check::Checker;
 pub use credentials::{CredentialAdministrator, CredentialChange, NewCredential};
 pub use duration::{DurationError, parse_duration};
 pub use environments::{EnvironmentAdministrator, EnvironmentChange, EnvironmentView, NewEnvironment};
@@ -61,6 +64,7 @@ pub use requests::{
     AccessRequestView, Approval, Approver, KeyView, NewAccessRequest, Owner, RequestFilter, Requester, Revealed,
 };
 pub use sign_in::SignedIn;
+pub use state::StateSummary;
 pub use tokens::{ApiToken, NewApiToken};
 
 pub use crate::store::tables::settings::Settings;
@@ -87,6 +91,7 @@ struct Inner {
     in_order: Mutex<()>,
     passwords: password::Passwords,
     throttle: throttle::Throttle,
+    check: check::Check,
 }
 
 impl std::fmt::Debug for Workflow {
@@ -106,6 +111,7 @@ impl Workflow {
             in_order: Mutex::new(()),
             passwords: password::Passwords::default(),
             throttle: throttle::Throttle::default(),
+            check: check::Check::default(),
         }));
         let all = grants::all(&workflow.read()?, workflow.0.store.sealer(), workflow.0.clock.now())?;
         workflow.0.publisher.publish(all);

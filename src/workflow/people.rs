@@ -2,7 +2,7 @@
 
 use super::{Caller, Error, Page, PageRequest, Transaction, caller::demand, error::Checks, tokens, transaction::Act};
 use crate::{
-    model::{Permission, RoleAssignment, User, UserName},
+    model::{EnvironmentId, Permission, RoleAssignment, User, UserName},
     secret::Secret,
     store::{
         Order, Read as _, Span,
@@ -61,6 +61,24 @@ impl Administrator<'_> {
         page.fill(&reader, &USERS, &span, Order::Ascending, |record| Ok(Some(record.user)))
     }
 
+    /// Those whose name holds `text`, in any case, by name.
+    pub fn find_users(&self, text: &str, page: &PageRequest) -> Result<Page<User>, Error> {
+        let wanted = text.to_lowercase();
+        let span = page.rest(Span::all(), Order::Ascending, |name| UserName::new(name).ok())?;
+        let reader = self.caller.workflow.read()?;
+        page.fill(&reader, &USERS, &span, Order::Ascending, |record| {
+            Ok(record.user.name.as_str().to_lowercase().contains(&wanted).then_some(record.user))
+        })
+    }
+
+    /// Those who hold a role in this environment, by name.
+    pub fn holders(&self, environment: &EnvironmentId) -> Result<Vec<UserName>, Error> {
+        let everybody = self.caller.workflow.read()?.all(&USERS, &Span::all(), Order::Ascending)?;
+        let holds =
+            |record: &UserRecord| record.user.roles.iter().any(|held| held.environment.as_ref() == Some(environment));
+        Ok(everybody.into_iter().filter(|(_, record)| holds(record)).map(|(name, _)| name).collect())
+    }
+
     /// One person.
     pub fn user(&self, name: &UserName) -> Result<User, Error> {
         let record = self.caller.workflow.read()?.find(&USERS, name)?;
@@ -117,6 +135,36 @@ impl Administrator<'_> {
             }
             tx.writer.put(&USERS, name, &record)?;
             refuse_without_administrator(tx)?;
+            Ok(record.user)
+        })
+    }
+
+    /// Gives a person one more role, whatever they hold meanwhile.
+    pub fn give_role(&self, name: &UserName, role: &RoleAssignment) -> Result<User, Error> {
+        self.change_roles(name, |roles| {
+            if !roles.contains(role) {
+                roles.push(role.clone());
+            }
+        })
+    }
+
+    /// Takes one role from a person, and no other.
+    pub fn take_role(&self, name: &UserName, role: &RoleAssignment) -> Result<User, Error> {
+        self.change_roles(name, |roles| roles.retain(|held| held != role))
+    }
+
+    fn change_roles(&self, name: &UserName, change: impl Fn(&mut Vec<RoleAssignment>)) -> Result<User, Error> {
+        self.act(|tx, _| {
+            let mut record = tx.writer.find(&USERS, name)?.ok_or(Error::NotFound("user"))?;
+            let mut roles = record.user.roles.clone();
+            change(&mut roles);
+            let roles = checked_roles(tx, &roles)?;
+            if roles != record.user.roles {
+                record.user.roles = roles;
+                record_act(tx, "user.change_roles", &record.user, Some(describe(&record.user.roles)))?;
+                tx.writer.put(&USERS, name, &record)?;
+                refuse_without_administrator(tx)?;
+            }
             Ok(record.user)
         })
     }

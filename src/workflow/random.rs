@@ -60,6 +60,20 @@ pub(super) fn token(prefix: &str) -> Result<Secret, Error> {
     Ok(Secret::new(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes::<32>()?.as_slice()))))
 }
 
+/// A password for somebody to begin with: 100 random bits, in groups that can be read to them over the telephone.
+pub(super) fn password() -> Result<Secret, Error> {
+    let number = bytes::<13>()?.iter().fold(0_u128, |number, &byte| number << 8 | u128::from(byte));
+    let digits = Zeroizing::new(digits(number, 20, CROCKFORD));
+    let mut text = String::with_capacity(23);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && place.is_multiple_of(5) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    Ok(Secret::new(text))
+}
+
 /// What is kept of a token. It is random, so that a fast hash is as good as a slow one.
 pub(super) fn token_sha256(token: &Secret) -> String {
     hex::encode(digest::digest(&digest::SHA256, token.expose().as_bytes()))

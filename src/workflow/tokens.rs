@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Caller, Error, Transaction, error::Checks, random, transaction::Act};
+use super::{Administrator, Caller, Error, Transaction, error::Checks, random, transaction::Act};
 use crate::{
     clock::Timestamp,
     model::UserName,
     secret::Secret,
     store::{
-        Order, Read as _, Span,
+        Order, Read, Span,
         tables::tokens::{TOKENS, TokenRecord},
     },
 };
@@ -73,32 +73,49 @@ impl Caller {
 
     /// The caller's API tokens, the oldest first.
     pub fn api_tokens(&self) -> Result<Vec<ApiToken>, Error> {
-        let all = self.workflow.read()?.all(&TOKENS, &Span::all(), Order::Ascending)?;
-        let mut mine: Vec<_> = all
-            .into_iter()
-            .filter(|(_, record)| record.user == self.user.name)
-            .filter_map(|(_, record)| {
-                let TokenRecord { id, name, created_at, expires_at, .. } = record;
-                name.map(|name| ApiToken { id, name, created_at, expires_at })
-            })
-            .collect();
-        mine.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(mine)
+        of(&self.workflow.read()?, &self.user.name)
     }
 
     /// Ends one of the caller's API tokens.
     pub fn delete_api_token(&self, id: &str) -> Result<(), Error> {
-        self.act(|tx, me| {
-            let all = tx.writer.all(&TOKENS, &Span::all(), Order::Ascending)?;
-            let (key, name) = all
-                .into_iter()
-                .find(|(_, record)| record.id == id && record.user == me.name)
-                .and_then(|(key, record)| Some((key, record.name?)))
-                .ok_or(Error::NotFound("token"))?;
-            tx.writer.remove(&TOKENS, &key)?;
-            record_act(tx, "token.delete", id, &name)
-        })
+        self.act(|tx, me| delete(tx, &me.name, id))
     }
+}
+
+impl Administrator<'_> {
+    /// A person's API tokens, the oldest first.
+    pub fn api_tokens(&self, user: &UserName) -> Result<Vec<ApiToken>, Error> {
+        self.user(user)?;
+        of(&self.caller.workflow.read()?, user)
+    }
+
+    /// Ends one of a person's API tokens.
+    pub fn delete_api_token(&self, user: &UserName, id: &str) -> Result<(), Error> {
+        self.act(|tx, _| delete(tx, user, id))
+    }
+}
+
+/// The person's API tokens, sessions left out.
+fn of(read: &impl Read, user: &UserName) -> Result<Vec<ApiToken>, Error> {
+    let all = read.all(&TOKENS, &Span::all(), Order::Ascending)?;
+    let theirs = all.into_iter().filter(|(_, record)| record.user == *user).filter_map(|(_, record)| {
+        let TokenRecord { id, name, created_at, expires_at, .. } = record;
+        name.map(|name| ApiToken { id, name, created_at, expires_at })
+    });
+    let mut theirs: Vec<_> = theirs.collect();
+    theirs.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(theirs)
+}
+
+fn delete(tx: &mut Transaction<'_>, user: &UserName, id: &str) -> Result<(), Error> {
+    let all = tx.writer.all(&TOKENS, &Span::all(), Order::Ascending)?;
+    let (key, name) = all
+        .into_iter()
+        .find(|(_, record)| record.id == id && record.user == *user)
+        .and_then(|(key, record)| Some((key, record.name?)))
+        .ok_or(Error::NotFound("token"))?;
+    tx.writer.remove(&TOKENS, &key)?;
+    record_act(tx, "token.delete", id, &name)
 }
 
 /// Ends all sessions and API tokens of a person.

@@ -54,6 +54,7 @@ fn help() {
         "credential list",
         "credential remove",
         "credential show",
+        "credential test",
         "credential update",
         "demo",
         "env",

@@ -1,5 +1,6 @@
 //! The pages, as a browser without scripts gets them: over real HTTP, with cookies.
 
+mod admin;
 mod browser;
 mod decide;
 mod live;

@@ -2,6 +2,7 @@
 //!
 //! No service has code of its own. What a service is stands in `assets/aws/catalogue.tsv`.
 
+pub mod caller_identity;
 mod catalogue;
 pub mod error;
 mod form;

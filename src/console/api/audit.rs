@@ -22,6 +22,7 @@ use tokio::{
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    audit_form::Form,
     list::{Limit, Page},
     merge::{Place, Side, merge},
 };
@@ -42,28 +43,28 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Each export holds a thread and a read of the state while its client takes its time.
 static EXPORTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
 
-#[derive(Clone, Deserialize, IntoParams)]
+#[derive(Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Question {
     /// Not before.
-    from: Option<Timestamp>,
+    pub(crate) from: Option<Timestamp>,
     /// Before.
-    to: Option<Timestamp>,
+    pub(crate) to: Option<Timestamp>,
     /// Of this access request.
-    request: Option<AccessRequestId>,
+    pub(crate) request: Option<AccessRequestId>,
     /// Calls with this person's keys, and what they did.
-    user: Option<UserName>,
-    environment: Option<EnvironmentId>,
-    service: Option<ServiceId>,
-    operation: Option<String>,
-    outcome: Option<Outcome>,
+    pub(crate) user: Option<UserName>,
+    pub(crate) environment: Option<EnvironmentId>,
+    pub(crate) service: Option<ServiceId>,
+    pub(crate) operation: Option<String>,
+    pub(crate) outcome: Option<Outcome>,
     /// How many items the page may have.
     #[serde(default)]
     #[param(inline, required = false)]
-    limit: Limit,
+    pub(crate) limit: Limit,
     /// `next_cursor` of the page before.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
 }
 
 /// What happened: `kind` tells which.
@@ -81,14 +82,14 @@ pub(crate) enum Entry {
 ///
 /// What cloud clients called and what people did, as one list, newest first. Needs `audit.read`, everywhere or in the `environment` that is asked for. `service`, `operation` and `outcome` leave calls only.
 ///
-/// With `Accept: application/x-ndjson` everything that fits is streamed, one object a line; `limit` does not count then.
+/// With `Accept: application/x-ndjson` everything that fits is streamed, one object a line, and with `Accept: text/csv` as a table; `limit` does not count then.
 #[utoipa::path(
     get,
     path = "/api/v1/audit",
     operation_id = "list_audit",
     tag = "Audit",
     params(Question),
-    responses((status = 200, description = "A page of the list, or all of it as lines.", content((Page<Entry> = "application/json"), (Entry = "application/x-ndjson"))), (status = 404, description = "There is no such environment."), (status = 429, description = "Too many exports run.")),
+    responses((status = 200, description = "A page of the list, or all of it as lines.", content((Page<Entry> = "application/json"), (Entry = "application/x-ndjson"), (String = "text/csv"))), (status = 404, description = "There is no such environment."), (status = 429, description = "Too many exports run.")),
 )]
 pub(crate) async fn list(
     FromState(state): FromState<State>,
@@ -97,8 +98,8 @@ pub(crate) async fn list(
     Query(question): Query<Question>,
 ) -> Result<Response, Problem> {
     let reader = state.audit;
-    if wants_export(&headers) {
-        return export(reader, session, question).await;
+    if let Some(form) = wanted_form(&headers) {
+        return export(reader, session, question, form).await;
     }
     let page = session.try_run(move |caller| {
         reader.flush(FLUSH);
@@ -107,14 +108,18 @@ pub(crate) async fn list(
     page.await.map(|page| Json(page).into_response())
 }
 
-fn wants_export(headers: &HeaderMap) -> bool {
+fn wanted_form(headers: &HeaderMap) -> Option<Form> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    accept.split(',').any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-ndjson"))
+    accept.split(',').find_map(|kind| match kind.split(';').next()?.trim() {
+        "application/x-ndjson" => Some(Form::Ndjson),
+        "text/csv" => Some(Form::Csv),
+        _ => None,
+    })
 }
 
 impl Question {
     /// The page that the cursor asks for.
-    fn page(&self, reader: &Reader, caller: &Caller) -> Result<Page<Entry>, Problem> {
+    pub(crate) fn page(&self, reader: &Reader, caller: &Caller) -> Result<Page<Entry>, Problem> {
         let auditor = caller.auditor(self.environment.as_ref())?;
         let (calls, events) = self
             .cursor
@@ -208,8 +213,13 @@ fn read_cursor(text: &str) -> Option<(Place<Cursor>, Place<String>)> {
     Some((calls, events))
 }
 
-/// Streams everything that fits, one JSON object a line, however much it is. `limit` does not count here.
-async fn export(reader: Reader, session: Session, question: Question) -> Result<Response, Problem> {
+/// Streams everything that fits, however much it is. `limit` does not count here.
+pub(crate) async fn export(
+    reader: Reader,
+    session: Session,
+    question: Question,
+    form: Form,
+) -> Result<Response, Problem> {
     let busy =
         || Problem::too_many("Other exports are running; try again when one has ended.", Duration::from_secs(10));
     let place = Arc::clone(&EXPORTS).try_acquire_owned().map_err(|_| busy())?;
@@ -219,36 +229,34 @@ async fn export(reader: Reader, session: Session, question: Question) -> Result<
         .clone()
         .try_run(move |caller| {
             reader.flush(FLUSH);
-            first.lines(&reader, caller).map(|(lines, next)| (lines, next, reader))
+            let (mut lines, next) = first.lines(&reader, caller, form)?;
+            lines.splice(0..0, form.head()?);
+            Ok((lines, next, reader))
         })
         .await?;
     let (sender, pages) = mpsc::channel(2);
     drop(tokio::task::spawn_blocking(move || {
         let _place = place;
-        let (mut page, mut next) = (Ok(lines), next);
+        let (mut page, mut next) = (Ok(Bytes::from(lines)), next);
         while Handle::current().block_on(sender.send_timeout(page, PATIENCE)).is_ok() {
             let Some(question) = next.take() else { return };
-            page = question.lines(&reader, session.caller()).map(|(lines, after)| {
+            page = question.lines(&reader, session.caller(), form).map(|(lines, after)| {
                 next = after;
-                lines
+                lines.into()
             });
         }
     }));
-    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    let kind = [(header::CONTENT_TYPE, form.media_type())];
     Ok((kind, Body::new(Lines(pages))).into_response())
 }
 
 impl Question {
     /// A page as lines, and the question for the next.
-    fn lines(self, reader: &Reader, caller: &Caller) -> Result<(Bytes, Option<Self>), Problem> {
+    fn lines(self, reader: &Reader, caller: &Caller, form: Form) -> Result<(Vec<u8>, Option<Self>), Problem> {
         let page = self.page(reader, caller)?;
-        let mut lines = Vec::with_capacity(page.items.len() * 512);
-        for entry in &page.items {
-            serde_json::to_writer(&mut lines, entry).map_err(|error| Problem::internal(&error))?;
-            lines.push(b'\n');
-        }
+        let lines = form.lines(&page.items)?;
         let next = page.next_cursor.map(|cursor| Self { cursor: Some(cursor), ..self });
-        Ok((lines.into(), next))
+        Ok((lines, next))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         extract::{self, Id, Query},
         session::Session,
     },
-    model::{self, CloudId, CredentialId, EnvironmentId},
+    model::{self, AccountId, CloudId, CredentialId, EnvironmentId},
     secret::Secret,
     workflow::{CredentialChange, NewCredential, PageRequest},
 };
@@ -40,12 +40,34 @@ pub(crate) struct Credential {
     access_key_id: String,
     environments: Vec<EnvironmentId>,
     created_at: Timestamp,
+    /// What AWS said when it was last asked about this key; null if it never answered.
+    #[schema(required)]
+    checked: Option<Verdict>,
+}
+
+/// Whose a credential is, as the cloud says (`sts:GetCallerIdentity`).
+#[derive(Serialize, ToSchema)]
+#[schema(as = CredentialCheck)]
+pub(crate) struct Verdict {
+    account: AccountId,
+    #[schema(examples("arn:aws:iam::123456789012:user/gateway"))]
+    arn: String,
+    user_id: String,
+    checked_at: Timestamp,
+}
+
+impl From<model::Checked> for Verdict {
+    fn from(model::Checked { principal, at }: model::Checked) -> Self {
+        let model::Principal { account, arn, user_id } = principal;
+        Self { account, arn, user_id, checked_at: at }
+    }
 }
 
 impl From<model::Credential> for Credential {
     fn from(credential: model::Credential) -> Self {
-        let model::Credential { id, name, cloud, access_key_id, environments, created_at } = credential;
-        Self { id, name, cloud, kind: Kind::Static, access_key_id, environments, created_at }
+        let model::Credential { id, name, cloud, access_key_id, environments, created_at, checked } = credential;
+        let checked = checked.map(Verdict::from);
+        Self { id, name, cloud, kind: Kind::Static, access_key_id, environments, created_at, checked }
     }
 }
 
@@ -69,6 +91,9 @@ pub(crate) struct New {
     /// Where it may be picked at approval.
     #[serde(default)]
     environments: Vec<EnvironmentId>,
+    /// Ask AWS first, and keep it only if AWS takes it.
+    #[serde(default)]
+    check: bool,
 }
 
 /// What is left out stays as it is. The session token goes with the secret: a new secret without one has none.
@@ -85,6 +110,9 @@ pub(crate) struct Change {
     #[schema(value_type = Option<String>, format = Password, write_only, pattern = "^[!-~]{1,16384}$")]
     session_token: Option<Secret>,
     environments: Option<Vec<EnvironmentId>>,
+    /// Ask AWS about a new secret first, and keep it only if AWS takes it and it is of the same account as before.
+    #[serde(default)]
+    check: bool,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -127,15 +155,19 @@ pub(crate) async fn list(session: Session, Query(filter): Query<Filter>) -> Resu
     operation_id = "create_credential",
     tag = "Credentials",
     request_body = New,
-    responses((status = 201, description = "Made.", body = Credential, headers(("location" = String, description = "Where what was made is."))), (status = 409, description = "As things stand this can't be added.")),
+    responses((status = 201, description = "Made.", body = Credential, headers(("location" = String, description = "Where what was made is."))), (status = 409, description = "As things stand this can't be added."), (status = 424, description = "AWS does not take it, or could not be asked."), (status = 429, description = "Too many tests run.")),
 )]
 pub(crate) async fn create(
     session: Session,
     extract::Json(new): extract::Json<New>,
 ) -> Result<impl IntoResponse, Problem> {
-    let New { name, cloud, _kind, access_key_id, secret_access_key, session_token, environments } = new;
+    let New { name, cloud, _kind, access_key_id, secret_access_key, session_token, environments, check } = new;
     let new = NewCredential { name, cloud, access_key_id, secret_access_key, session_token, environments };
-    let made = session.run(move |caller| caller.credential_administrator()?.create(&new)).await?;
+    let made = session.run(move |caller| {
+        let administrator = caller.credential_administrator()?;
+        if check { administrator.create_checked(&new) } else { administrator.create(&new) }
+    });
+    let made = made.await?;
     let location = [(header::LOCATION, format!("/api/v1/credentials/{}", made.id))];
     Ok((StatusCode::CREATED, location, Json(Credential::from(made))))
 }
@@ -163,17 +195,36 @@ pub(crate) async fn show(session: Session, Id(id): Id<CredentialId>) -> Result<J
     tag = "Credentials",
     params(("id" = CredentialId, Path, description = "The credential's id.")),
     request_body = Change,
-    responses((status = 200, description = "As it is now.", body = Credential), (status = 409, description = "It is in use in a way that forbids the change.")),
+    responses((status = 200, description = "As it is now.", body = Credential), (status = 409, description = "It is in use in a way that forbids the change."), (status = 424, description = "AWS does not take the new secret, or could not be asked."), (status = 429, description = "Too many tests run.")),
 )]
 pub(crate) async fn change(
     session: Session,
     Id(id): Id<CredentialId>,
     extract::Json(change): extract::Json<Change>,
 ) -> Result<Json<Credential>, Problem> {
-    let Change { name, access_key_id, secret_access_key, session_token, environments } = change;
+    let Change { name, access_key_id, secret_access_key, session_token, environments, check } = change;
     let change = CredentialChange { name, access_key_id, secret_access_key, session_token, environments };
-    let changed = session.run(move |caller| caller.credential_administrator()?.change(&id, &change));
+    let changed = session.run(move |caller| {
+        let administrator = caller.credential_administrator()?;
+        if check { administrator.change_checked(&id, &change) } else { administrator.change(&id, &change) }
+    });
     changed.await.map(|changed| Json(changed.into()))
+}
+
+/// Test a cloud credential
+///
+/// Needs `credentials.manage`. Asks AWS whose it is (`sts:GetCallerIdentity`, which every valid key may call) and keeps what it says.
+#[utoipa::path(
+    post,
+    path = "/api/v1/credentials/{id}/test",
+    operation_id = "test_credential",
+    tag = "Credentials",
+    params(("id" = CredentialId, Path, description = "The credential's id.")),
+    responses((status = 200, description = "It works.", body = Verdict), (status = 409, description = "It was changed meanwhile."), (status = 424, description = "AWS does not take it, or could not be asked; `detail` says what it said."), (status = 429, description = "Too many tests run.")),
+)]
+pub(crate) async fn test(session: Session, Id(id): Id<CredentialId>) -> Result<Json<Verdict>, Problem> {
+    let tested = session.run(move |caller| caller.credential_administrator()?.test(&id)).await?;
+    tested.checked.map(|checked| Json(checked.into())).ok_or_else(|| Problem::not_found("Nothing is known of it."))
 }
 
 /// Remove a cloud credential

@@ -1,18 +1,20 @@
 //! The REST API, version 1: one file for each resource. Handlers translate; `workflow` decides.
 
 mod access_requests;
-mod audit;
+pub(crate) mod audit;
+pub(crate) mod audit_form;
 mod ca;
 mod clouds;
 mod credentials;
 mod environments;
-mod list;
+pub(crate) mod list;
 mod me;
 mod merge;
 pub(crate) mod openapi;
 mod sessions;
 mod settings;
 mod span;
+mod system;
 mod tokens;
 mod users;
 
@@ -40,6 +42,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/clouds", get(clouds::list))
         .route("/credentials", get(credentials::list).post(credentials::create))
         .route("/credentials/{id}", get(credentials::show).patch(credentials::change).delete(credentials::delete))
+        .route("/credentials/{id}/test", post(credentials::test))
         .route("/environments", get(environments::list).post(environments::create))
         .route("/environments/{id}", get(environments::show).patch(environments::change).delete(environments::delete))
         .route(
@@ -50,8 +53,11 @@ pub(crate) fn routes() -> Router<State> {
         .route("/sessions", post(sessions::create))
         .route("/sessions/current", delete(sessions::delete))
         .route("/settings", get(settings::show).post(settings::change))
+        .route("/system", get(system::show))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{id}", delete(tokens::delete))
         .route("/users", get(users::list).post(users::create))
         .route("/users/{id}", patch(users::change).get(users::show))
+        .route("/users/{id}/tokens", get(users::tokens))
+        .route("/users/{id}/tokens/{token}", delete(users::delete_token))
 }

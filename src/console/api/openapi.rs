@@ -14,7 +14,9 @@ use utoipa::{
     },
 };
 
-use super::{access_requests, audit, ca, clouds, credentials, environments, me, sessions, settings, tokens, users};
+use super::{
+    access_requests, audit, ca, clouds, credentials, environments, me, sessions, settings, system, tokens, users,
+};
 use crate::console::error::Problem;
 
 /// The document.
@@ -43,6 +45,7 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
         (name = "People", description = "People and their roles, account-wide or in one environment."),
         (name = "Audit", description = "What cloud clients called, and what people did."),
         (name = "Certificate authority", description = "Whom clients of the gateway are to trust."),
+        (name = "System", description = "Is the gateway itself well?"),
         (name = "Settings", description = "What the installation decides for itself."),
     ),
     paths(
@@ -75,14 +78,18 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
         credentials::show,
         credentials::change,
         credentials::delete,
+        credentials::test,
         users::list,
         users::create,
         users::show,
         users::change,
+        users::tokens,
+        users::delete_token,
         audit::list,
         ca::show,
         settings::show,
         settings::change,
+        system::show,
     ),
     components(schemas(Problem)),
     modifiers(&Common)

@@ -6,9 +6,12 @@ use axum::{
     response::IntoResponse,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::list::{Page, Paging};
+use super::{
+    list::{Limit, Page},
+    tokens::ApiTokenView,
+};
 use crate::{
     clock::Timestamp,
     console::{
@@ -18,7 +21,7 @@ use crate::{
     },
     model::{RoleAssignment, User, UserName},
     secret::Secret,
-    workflow::{NewUser, UserChange},
+    workflow::{NewUser, PageRequest, UserChange},
 };
 
 /// A user as the API shows one.
@@ -64,6 +67,23 @@ pub(crate) struct Change {
     disabled: Option<bool>,
 }
 
+/// Which people.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    /// A part of the name, in any case.
+    #[serde(default)]
+    #[param(required = false)]
+    search: String,
+    /// How many items the page may have.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// List people
 ///
 /// Needs `users.manage`. By name.
@@ -72,11 +92,13 @@ pub(crate) struct Change {
     path = "/api/v1/users",
     operation_id = "list_users",
     tag = "People",
-    params(Paging),
+    params(Filter),
     responses((status = 200, description = "A page of the list.", body = Page<Person>)),
 )]
-pub(crate) async fn list(session: Session, Query(paging): Query<Paging>) -> Result<Json<Page<Person>>, Problem> {
-    let page = session.run(move |caller| caller.administrator()?.users(&paging.into())).await?;
+pub(crate) async fn list(session: Session, Query(filter): Query<Filter>) -> Result<Json<Page<Person>>, Problem> {
+    let Filter { search, limit: Limit(limit), cursor } = filter;
+    let page = session.run(move |caller| caller.administrator()?.find_users(&search, &PageRequest { limit, cursor }));
+    let page = page.await?;
     Ok(Json(Page::of(page, Person::from)))
 }
 
@@ -138,4 +160,39 @@ pub(crate) async fn change(
     let change = UserChange { password, roles, disabled };
     let changed = session.run(move |caller| caller.administrator()?.change_user(&name, &change));
     changed.await.map(|user| Json(user.into()))
+}
+
+/// List a person's API tokens
+///
+/// Needs `users.manage`. Never the tokens themselves.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/tokens",
+    operation_id = "list_user_tokens",
+    tag = "People",
+    params(("id" = UserName, Path, description = "The user name.")),
+    responses((status = 200, description = "All of them, on one page.", body = Page<ApiTokenView>)),
+)]
+pub(crate) async fn tokens(session: Session, Id(name): Id<UserName>) -> Result<Json<Page<ApiTokenView>>, Problem> {
+    let tokens = session.run(move |caller| caller.administrator()?.api_tokens(&name)).await?;
+    Ok(Json(Page { items: tokens.into_iter().map(ApiTokenView::from).collect(), next_cursor: None }))
+}
+
+/// End one of a person's API tokens
+///
+/// Needs `users.manage`.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/users/{id}/tokens/{token}",
+    operation_id = "delete_user_token",
+    tag = "People",
+    params(("id" = UserName, Path, description = "The user name."), ("token" = String, Path, description = "The token's id, which is not the token.", pattern = "^[a-z0-9-]{1,64}$")),
+    responses((status = 204, description = "Removed.")),
+)]
+pub(crate) async fn delete_token(
+    session: Session,
+    Id((name, token)): Id<(UserName, String)>,
+) -> Result<StatusCode, Problem> {
+    let deleted = session.run(move |caller| caller.administrator()?.delete_api_token(&name, &token));
+    deleted.await.map(|()| StatusCode::NO_CONTENT)
 }

@@ -68,11 +68,16 @@ impl Frame {
         frame.at(&visitor.path)
     }
 
-    /// Marks the page of the navigation that `path` belongs to.
+    /// Marks the page of the navigation that `path` belongs to: of several, the nearest.
     pub(crate) fn at(mut self, path: &str) -> Self {
-        for item in self.groups.iter_mut().flat_map(|group| &mut group.items) {
+        let holds = |item: &Item| {
             let below = path.strip_prefix(item.href.as_str());
-            item.current = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let items = self.groups.iter().flat_map(|group| &group.items);
+        let nearest = items.filter(|item| holds(item)).map(|item| item.href.clone()).max_by_key(String::len);
+        for item in self.groups.iter_mut().flat_map(|group| &mut group.items) {
+            item.current = nearest.as_ref() == Some(&item.href);
         }
         self
     }
@@ -92,6 +97,13 @@ impl Frame {
     }
 }
 
+impl Item {
+    /// The label with places where the bar of a phone may break it: its words are as wide as its fields.
+    pub(crate) fn breakable(&self) -> String {
+        self.label.replace("Environments", "Environ\u{ad}ments").replace("Credentials", "Creden\u{ad}tials")
+    }
+}
+
 /// The page of an environment.
 pub(crate) fn cloud_services(id: &EnvironmentId) -> String {
     format!("/environments/{id}/cloud-services")
@@ -104,12 +116,21 @@ fn environment_items(id: &EnvironmentId) -> Vec<Item> {
 /// The account-wide pages, for whom they are. An entry appears here together with its page.
 fn account_items(visitor: &Visitor) -> Vec<Item> {
     // (label, address, needed permission, also where it is held for one environment only)
-    const PAGES: [(&str, &str, Permission, bool); 1] =
-        [("Requests", "/access-requests", Permission::AccessRequestsManage, true)];
+    const PAGES: [(&str, &str, Permission, bool); 7] = [
+        ("Requests", "/access-requests", Permission::AccessRequestsManage, true),
+        ("Environments", "/environments", Permission::EnvironmentsManage, true),
+        ("Credentials", "/credentials", Permission::CredentialsManage, false),
+        ("People", "/people", Permission::UsersManage, false),
+        ("Audit log", "/audit", Permission::AuditRead, true),
+        ("Settings", "/settings", Permission::UsersManage, false),
+        ("System", "/system", Permission::UsersManage, false),
+    ];
+    const FOR_EVERYBODY: [(&str, &str); 2] = [("API tokens", "/tokens"), ("CA certificate", "/ca")];
     let shown = PAGES.iter().filter(|(_, _, permission, somewhere)| {
         visitor.may(*permission, None) || (*somewhere && visitor.may_somewhere(*permission))
     });
-    let mut items: Vec<_> = shown.map(|(label, href, _, _)| item(label, (*href).to_owned())).collect();
+    let shown = shown.map(|(label, href, _, _)| (*label, *href)).chain(FOR_EVERYBODY);
+    let mut items: Vec<_> = shown.map(|(label, href)| item(label, href.to_owned())).collect();
     for item in &mut items {
         if item.href == "/access-requests" {
             item.count = visitor.waiting;

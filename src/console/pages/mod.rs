@@ -7,6 +7,7 @@
 mod access_request;
 mod access_requests;
 mod account;
+mod admin;
 mod approval;
 mod authority;
 mod chart;
@@ -65,6 +66,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/setup", get(setup::show).post(setup::submit))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::sign_out))
+        .merge(admin::routes())
         .route("/welcome", get(welcome::show))
         .route("/welcome/credential", post(welcome::add_credential))
         .route("/welcome/environment", post(welcome::make_environment))

@@ -5,14 +5,15 @@ use askama::Template;
 use axum::{http::Uri, response::Response};
 
 use super::{
+    admin::{Wrong, adder, attempt, told},
     form::{Fields, Submitted},
     frame::{Frame, cloud_services},
     visitor::Visitor,
 };
 use crate::{
-    console::error::{Problem, capital},
-    model::{CloudId, Credential, EnvironmentId},
-    workflow::{Caller, EnvironmentView, Error, FieldError, NewCredential, NewEnvironment, PageRequest},
+    console::error::Problem,
+    model::{Credential, EnvironmentId},
+    workflow::{Caller, EnvironmentView, Error, FieldError, NewEnvironment, PageRequest},
 };
 
 #[derive(Template)]
@@ -28,10 +29,7 @@ struct Welcome {
     name: String,
     access_key_id: String,
     id: String,
-    name_error: Option<String>,
-    key_error: Option<String>,
-    secret_error: Option<String>,
-    id_error: Option<String>,
+    wrong: Wrong,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +47,7 @@ impl Welcome {
 
 pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
     let skipped = Fields::of_query(&uri).text("step").to_owned();
-    let mut page = welcome(&visitor, &Fields::default(), &[]).await?;
+    let mut page = welcome(&visitor, &Fields::default(), Wrong::default()).await?;
     match skipped.as_str() {
         "credential" => page.open = Step::Credential,
         "environment" => page.open = Step::Environment,
@@ -59,20 +57,12 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
     Ok(visitor.page(&page))
 }
 
-/// A credential that no environment may use yet: the one made in the next step is linked to it.
+/// A credential that no environment may use yet: the one made in the next step is linked to it. Tried with AWS first.
 pub(crate) async fn add_credential(Submitted { visitor, fields }: Submitted) -> Result<Response, Problem> {
-    let new = NewCredential {
-        name: fields.text("name").to_owned(),
-        cloud: CloudId::aws(),
-        access_key_id: fields.text("access_key_id").to_owned(),
-        secret_access_key: fields.secret("secret_access_key"),
-        session_token: None,
-        environments: Vec::new(),
-    };
-    match visitor.attempt(move |caller| caller.credential_administrator()?.create(&new)).await? {
-        Ok(made) => Ok(visitor.done("/welcome", &format!("The credential “{}” is kept, sealed.", made.name))),
-        Err(errors) => {
-            let page = welcome(&visitor, &fields, &errors).await?;
+    match attempt(&visitor, adder(&fields)).await? {
+        Ok(made) => Ok(visitor.done("/welcome", &told(&made))),
+        Err(wrong) => {
+            let page = welcome(&visitor, &fields, wrong).await?;
             Ok(visitor.again(&Welcome { open: Step::Credential, ..page }))
         }
     }
@@ -80,7 +70,7 @@ pub(crate) async fn add_credential(Submitted { visitor, fields }: Submitted) -> 
 
 pub(crate) async fn make_environment(Submitted { visitor, fields }: Submitted) -> Result<Response, Problem> {
     let (id, name) = (fields.text("id").to_owned(), fields.text("name").to_owned());
-    let made = visitor.attempt(move |caller| {
+    let made = attempt(&visitor, move |caller| {
         let id = EnvironmentId::new(&id).map_err(|error| {
             let message = error.to_string().replace("an environment id ", "");
             Error::Invalid(vec![FieldError { field: "id", message }])
@@ -91,8 +81,8 @@ pub(crate) async fn make_environment(Submitted { visitor, fields }: Submitted) -
     });
     match made.await? {
         Ok(made) => Ok(visitor.done("/welcome", &format!("The environment “{}” is made.", made.environment.name))),
-        Err(errors) => {
-            let page = welcome(&visitor, &fields, &errors).await?;
+        Err(wrong) => {
+            let page = welcome(&visitor, &fields, wrong).await?;
             Ok(visitor.again(&Welcome { open: Step::Environment, ..page }))
         }
     }
@@ -102,7 +92,7 @@ fn first_credential(caller: &Caller) -> Result<Option<Credential>, Error> {
     Ok(caller.credentials(None, &PageRequest { limit: 1, cursor: None })?.items.into_iter().next())
 }
 
-async fn welcome(visitor: &Visitor, fields: &Fields, errors: &[FieldError]) -> Result<Welcome, Problem> {
+async fn welcome(visitor: &Visitor, fields: &Fields, wrong: Wrong) -> Result<Welcome, Problem> {
     let found = visitor.run(|caller| {
         caller.credential_administrator()?;
         caller.environment_administrator(None)?;
@@ -110,7 +100,6 @@ async fn welcome(visitor: &Visitor, fields: &Fields, errors: &[FieldError]) -> R
         Ok((first_credential(caller)?, environments.into_iter().next()))
     });
     let (credential, environment) = found.await?;
-    let of = |field: &str| errors.iter().find(|error| error.field == field).map(|error| capital(&error.message));
     Ok(Welcome {
         frame: visitor.frame(),
         open: match (&credential, &environment) {
@@ -122,10 +111,7 @@ async fn welcome(visitor: &Visitor, fields: &Fields, errors: &[FieldError]) -> R
         name: fields.text("name").to_owned(),
         access_key_id: fields.text("access_key_id").to_owned(),
         id: fields.text("id").to_owned(),
-        name_error: of("name"),
-        key_error: of("access_key_id"),
-        secret_error: of("secret_access_key"),
-        id_error: of("id"),
+        wrong,
         credential,
         environment,
     })

@@ -7,7 +7,7 @@ mod pool;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use tokio::net::TcpStream;
 
@@ -107,6 +107,13 @@ impl Upstream {
     /// A TCP connection to `host`, which need not be a cloud's, for a tunnel.
     pub(super) async fn tcp(&self, host: &str) -> Result<TcpStream, DialError> {
         self.connector.tcp(host).await
+    }
+}
+
+/// Leaves path and query as they were written (RFC 9112, section 3.2.1), which is what was signed.
+pub(super) fn in_origin_form(uri: &mut Uri) {
+    if uri.authority().is_some() {
+        *uri = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -15,7 +16,7 @@ use csg::{
     console,
     model::{CallRecord, CloudId, EnvironmentId, Outcome, Publisher, ServiceId, UserName},
     secret::Secret,
-    store::{MasterKey, Store},
+    store::{MasterKey, Store, tables::users::USERS},
     workflow::Workflow,
 };
 use serde_json::{Value, json};
@@ -53,9 +54,7 @@ impl Console {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap());
         let audit = Audit::open(&directory.path().join("audit"), Settings::default(), clock.clone()).unwrap();
-        let store =
-            Store::open(&directory.path().join("state.redb"), &MasterKey::from_bytes(&[7; 32]).unwrap()).unwrap();
-        let workflow = open_workflow(&store, &clock);
+        let (store, workflow) = open(directory.path(), &clock);
         let permitted = NameConstraints::new(["amazonaws.com"], []).unwrap();
         let router = console::router(console::State {
             workflow: workflow.clone(),
@@ -63,6 +62,11 @@ impl Console {
             audit: audit.reader(),
             endpoint: ENDPOINT.into(),
             console: "http://127.0.0.1:3129".into(),
+            system: console::System {
+                started_at: clock.now(),
+                data_dir: directory.path().into(),
+                certificates: Arc::new(|| 3),
+            },
         });
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -76,7 +80,7 @@ impl Console {
             .timeout_global(Some(Duration::from_mins(1)))
             .build()
             .new_agent();
-        Self { workflow, audit, clock, store, address, agent, shutdown, runtime: Some(runtime), _directory: directory }
+        Self { workflow, audit, clock, address, agent, shutdown, runtime: Some(runtime), store, _directory: directory }
     }
 
     /// With the administrator `root`, the environments `dev` and `prod`, and a credential in each.
@@ -164,6 +168,19 @@ impl Console {
         }
     }
 
+    /// Adds people past the rules: they can't sign in, but are here.
+    pub(crate) fn add_people(&self, names: impl Iterator<Item = String>) {
+        let user = |name| json!({"name": name, "roles": [], "disabled": false, "created_at": self.clock.now()});
+        let records: Vec<_> = names
+            .map(|name| (UserName::new(&name).unwrap(), json!({"user": user(name), "password": ""})))
+            .map(|(name, record)| (name, serde_json::from_value(record).unwrap()))
+            .collect();
+        let added = self
+            .store
+            .transact(|writer| records.iter().try_for_each(|(name, record)| writer.put(&USERS, name, record)));
+        added.unwrap();
+    }
+
     pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
         self.call("GET", &format!("/api/v1{path}"), &[("authorization", &format!("Bearer {token}"))], None)
     }
@@ -249,7 +266,9 @@ impl Answer {
     }
 }
 
-fn open_workflow(store: &Store, clock: &Clock) -> Workflow {
+fn open(directory: &Path, clock: &Clock) -> (Store, Workflow) {
+    let store = Store::open(&directory.join("state.redb"), &MasterKey::from_bytes(&[7; 32]).unwrap()).unwrap();
     let services = Catalogue::embedded().services().iter().map(|service| service.id.clone()).collect();
-    Workflow::open(store.clone(), clock.clone(), [(CloudId::aws(), services)].into(), Publisher::new()).unwrap()
+    let services = [(CloudId::aws(), services)].into();
+    (store.clone(), Workflow::open(store, clock.clone(), services, Publisher::new()).unwrap())
 }

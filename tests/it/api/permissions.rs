@@ -38,9 +38,13 @@ fn each_role_may_do_what_it_is_for_and_nothing_else() {
         ("POST", "/credentials", &bad_credential, [422, 403, 403, 403, 403, 403, 401]),
         ("PATCH", &format!("/credentials/{credential}"), &json!({"name": ""}), [422, 403, 403, 403, 403, 403, 401]),
         ("DELETE", "/credentials/none", &null, [404, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/credentials/none/test", &null, [404, 403, 403, 403, 403, 403, 401]),
         ("GET", "/users", &null, [200, 403, 403, 403, 403, 403, 401]),
         ("POST", "/users", &bad_user, [422, 403, 403, 403, 403, 403, 401]),
         ("PATCH", "/users/dora", &json!({"password": "short"}), [422, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/users/dora/tokens", &null, [200, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/users/dora/tokens/none", &null, [404, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/system", &null, [200, 403, 403, 403, 403, 403, 401]),
         ("GET", "/settings", &null, [200, 403, 403, 403, 403, 403, 401]),
         ("POST", "/settings", &json!({}), [200, 403, 403, 403, 403, 403, 401]),
         ("GET", "/access-requests", &null, [200, 200, 403, 403, 403, 403, 401]),
@@ -86,7 +90,17 @@ fn two_environments_do_not_see_each_other() {
 fn secrets_that_went_in_never_come_out() {
     let console = Console::furnished();
     let [root, dora] = ["root", "dora"].map(|name| console.sign_in(name));
-    for path in ["/credentials", "/users", "/audit", "/environments", "/settings", "/tokens", "/me"] {
+    for path in [
+        "/credentials",
+        "/users",
+        "/users/dora/tokens",
+        "/audit",
+        "/environments",
+        "/settings",
+        "/system",
+        "/tokens",
+        "/me",
+    ] {
         let text = console.get(path, &root).text;
         for secret in ["bPxRfiCY", "correct horse", "argon2", root.as_str(), dora.as_str()] {
             assert!(!text.contains(secret), "{path} tells {secret}");

@@ -86,7 +86,7 @@ fn the_first_steps_can_be_left_and_resumed() {
     let fields = [("token", token.expose()), ("username", "root"), ("password", PASSWORD)];
     assert_eq!(location(&browser.post("/setup", &fields)), "/welcome");
     let page = browser.page("/welcome");
-    assert!(page.contains("The set-up link no longer works.") && page.contains("Add the credential"));
+    assert!(page.contains("The set-up link no longer works.") && page.contains("Test and add it"));
 
     let bad = [("name", "<script>"), ("access_key_id", "no key"), ("secret_access_key", "hush hush")];
     let again = browser.submit("/welcome", "/welcome/credential", &bad);
@@ -98,7 +98,16 @@ fn the_first_steps_can_be_left_and_resumed() {
         ("access_key_id", "AKIAIOSFODNN7EXAMPLE"),
         ("secret_access_key", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
     ];
-    assert_eq!(location(&browser.submit("/welcome", "/welcome/credential", &good)), "/welcome");
+    let untested = browser.submit("/welcome", "/welcome/credential", &good);
+    assert_eq!(untested.status, 422);
+    assert!(
+        untested.text.contains("No answer came from the cloud") && !untested.text.contains("bPxRfiCY"),
+        "{}",
+        untested.text
+    );
+    let all_the_same = [&good[..], &[("unchecked", "1")]].concat();
+    assert_eq!(location(&browser.submit("/welcome", "/welcome/credential", &all_the_same)), "/welcome");
+    assert!(browser.page("/welcome").contains("Not tested yet."));
 
     let again = Browser::signed_in(&console, "root");
     assert_eq!(location(&again.get("/")), "/welcome", "resumed");

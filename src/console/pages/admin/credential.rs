@@ -1,0 +1,220 @@
+//! One credential: whose it is, where it is used, another secret in place of the one it has, and its end.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::{
+    Wrong, attempt,
+    confirm::Confirm,
+    credentials::{all_environments, read_environments, session_token, ticks, told},
+    environment::{LIVING, blocked},
+    environments::Tick,
+};
+use crate::{
+    console::{
+        error::Problem,
+        extract::Id,
+        pages::{
+            form::{Fields, Submitted},
+            frame::Frame,
+            visitor::Visitor,
+            words::{Chip, When, services},
+        },
+    },
+    model::{Credential, CredentialId, Permission, Principal},
+    workflow::{AccessRequestView, Caller, CredentialChange, Error, PageRequest, RequestFilter},
+};
+
+#[derive(Template)]
+#[template(path = "admin/credential.html")]
+struct Details {
+    frame: Frame,
+    id: CredentialId,
+    title: String,
+    access_key_id: String,
+    added: When,
+    principal: Option<Principal>,
+    checked_at: Option<When>,
+    may_manage: bool,
+    uses: Vec<Use>,
+    name: String,
+    /// The key id as it was typed.
+    new_key: String,
+    environments: Vec<Tick>,
+    wrong: Wrong,
+    /// What AWS had against it when it was tested.
+    refused: Option<String>,
+}
+
+/// An access request that stands on it.
+struct Use {
+    href: String,
+    services: String,
+    who: String,
+    environment: String,
+    chip: Chip,
+}
+
+/// Which form of the page was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Nothing,
+    About,
+    Secret,
+}
+
+pub(crate) async fn show(visitor: Visitor, Id(id): Id<CredentialId>) -> Result<Response, Problem> {
+    Ok(visitor.page(&details(&visitor, id, Sent::Nothing, &Fields::default(), Wrong::default()).await?))
+}
+
+async fn details(
+    visitor: &Visitor,
+    id: CredentialId,
+    sent: Sent,
+    fields: &Fields,
+    wrong: Wrong,
+) -> Result<Details, Problem> {
+    let wanted = id.clone();
+    let (credential, uses, environments) = visitor
+        .run(move |caller| Ok((caller.credential(&wanted)?, uses(caller, &wanted)?, all_environments(caller)?)))
+        .await?;
+    let Credential { name, access_key_id, environments: linked, created_at, checked, .. } = credential;
+    let ticked = |id: &str| match sent {
+        Sent::About => fields.all("environments").any(|chosen| chosen == id),
+        _ => linked.iter().any(|linked| linked.as_str() == id),
+    };
+    Ok(Details {
+        frame: visitor.frame().at("/credentials"),
+        added: visitor.when(created_at),
+        checked_at: checked.as_ref().map(|checked| visitor.when(checked.at)),
+        principal: checked.map(|checked| checked.principal),
+        may_manage: visitor.may(Permission::CredentialsManage, None),
+        uses: uses.iter().map(Use::of).collect(),
+        name: if sent == Sent::About { fields.text("name").to_owned() } else { name.clone() },
+        new_key: if sent == Sent::Secret { fields.text("access_key_id").to_owned() } else { access_key_id.clone() },
+        title: name,
+        access_key_id,
+        environments: ticks(environments, ticked),
+        wrong,
+        refused: None,
+        id,
+    })
+}
+
+impl Use {
+    fn of(view: &AccessRequestView) -> Self {
+        let request = &view.request;
+        Self {
+            href: format!("/access-requests/{}", request.id),
+            services: services(request),
+            who: request.requested_by.to_string(),
+            environment: request.environment.to_string(),
+            chip: Chip(request.status),
+        }
+    }
+}
+
+/// The access that stands on it, as far as the person may see it.
+fn uses(caller: &Caller, id: &CredentialId) -> Result<Vec<AccessRequestView>, Error> {
+    let filter = RequestFilter { statuses: LIVING.into(), ..RequestFilter::default() };
+    let living = caller.access_requests(&filter, &PageRequest { limit: 1000, cursor: None })?.items;
+    Ok(living.into_iter().filter(|view| view.request.credential.as_ref() == Some(id)).collect())
+}
+
+pub(crate) async fn change(
+    Id(id): Id<CredentialId>,
+    Submitted { visitor, fields }: Submitted,
+) -> Result<Response, Problem> {
+    let (wanted, typed) = (id.clone(), fields.clone());
+    let changed = attempt(&visitor, move |caller| {
+        let change = CredentialChange {
+            name: Some(typed.text("name").to_owned()),
+            environments: Some(read_environments(&typed)?),
+            ..CredentialChange::default()
+        };
+        caller.credential_administrator()?.change(&wanted, &change)
+    });
+    match changed.await? {
+        Ok(_) => Ok(visitor.done(&format!("/credentials/{id}"), "The changes are saved.")),
+        Err(wrong) => Ok(visitor.again(&details(&visitor, id, Sent::About, &fields, wrong).await?)),
+    }
+}
+
+pub(crate) async fn test(Id(id): Id<CredentialId>, Submitted { visitor, .. }: Submitted) -> Result<Response, Problem> {
+    let wanted = id.clone();
+    match attempt(&visitor, move |caller| caller.credential_administrator()?.test(&wanted)).await? {
+        Ok(tested) => {
+            let account = tested.checked.map_or_else(String::new, |checked| checked.principal.account.to_string());
+            Ok(visitor.done(&format!("/credentials/{id}"), &format!("AWS takes it: account {account}.")))
+        }
+        Err(wrong) => {
+            let refused = wrong.elsewhere(&[]);
+            let page = details(&visitor, id, Sent::Nothing, &Fields::default(), Wrong::default()).await?;
+            Ok(visitor.again(&Details { refused, ..page }))
+        }
+    }
+}
+
+pub(crate) async fn replace(
+    Id(id): Id<CredentialId>,
+    Submitted { visitor, fields }: Submitted,
+) -> Result<Response, Problem> {
+    let (wanted, typed) = (id.clone(), fields.clone());
+    let replaced = attempt(&visitor, move |caller| {
+        let administrator = caller.credential_administrator()?;
+        let change = CredentialChange {
+            access_key_id: typed.optional("access_key_id").map(str::to_owned),
+            secret_access_key: Some(typed.secret("secret_access_key")),
+            session_token: session_token(&typed),
+            ..CredentialChange::default()
+        };
+        if typed.ticked("unchecked") {
+            administrator.change(&wanted, &change)
+        } else {
+            administrator.change_checked(&wanted, &change)
+        }
+    });
+    match replaced.await? {
+        Ok(changed) => {
+            let message = format!("{} Calls are signed with the new secret from now on.", told(&changed));
+            Ok(visitor.done(&format!("/credentials/{id}"), &message))
+        }
+        Err(wrong) => Ok(visitor.again(&details(&visitor, id, Sent::Secret, &fields, wrong).await?)),
+    }
+}
+
+pub(crate) async fn ask_delete(visitor: Visitor, Id(id): Id<CredentialId>) -> Result<Response, Problem> {
+    let wanted = id.clone();
+    let (credential, uses) = visitor
+        .run(move |caller| {
+            caller.credential_administrator()?;
+            Ok((caller.credential(&wanted)?, uses(caller, &wanted)?))
+        })
+        .await?;
+    let address = format!("/credentials/{id}");
+    Ok(visitor.page(&Confirm {
+        frame: visitor.frame().at("/credentials"),
+        title: format!("Delete the credential “{}”?", credential.name),
+        tells: vec![
+            "It can no longer be picked when a request is approved, and its sealed secret is removed from this gateway."
+                .into(),
+            format!(
+                "The key {} itself goes on working at AWS: end it there, too. This can't be undone.",
+                credential.access_key_id
+            ),
+        ],
+        blocked: blocked(&uses, "It can't be deleted while access stands on it. End these first:"),
+        action: format!("{address}/delete"),
+        fields: Vec::new(),
+        button: "Delete the credential",
+        back: (address, credential.name),
+    }))
+}
+
+pub(crate) async fn delete(
+    Id(id): Id<CredentialId>,
+    Submitted { visitor, .. }: Submitted,
+) -> Result<Response, Problem> {
+    visitor.run(move |caller| caller.credential_administrator()?.delete(&id)).await?;
+    Ok(visitor.done("/credentials", "The credential is deleted."))
+}

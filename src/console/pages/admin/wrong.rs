@@ -1,0 +1,56 @@
+//! What the person did wrong, for the page to tell beside the field it is about.
+
+use crate::{
+    console::{
+        error::{Problem, capital},
+        pages::visitor::Visitor,
+    },
+    workflow::{Caller, Error, FieldError},
+};
+
+/// What is wrong, by field. `check` is what a cloud had against a credential; without a field it is about the whole.
+#[derive(Default)]
+pub(crate) struct Wrong(Vec<FieldError>);
+
+impl Wrong {
+    pub(crate) fn new(errors: Vec<FieldError>) -> Self {
+        Self(errors)
+    }
+
+    /// What is wrong with a field, as a sentence.
+    pub(crate) fn of(&self, field: &str) -> Option<String> {
+        self.0.iter().find(|error| error.field == field).map(|error| capital(error.message.trim_end_matches('.')))
+    }
+
+    /// What is wrong elsewhere than in these fields.
+    pub(crate) fn elsewhere(&self, known: &[&str]) -> Option<String> {
+        let other = self.0.iter().find(|error| !known.contains(&error.field))?;
+        self.of(other.field)
+    }
+}
+
+/// An id as it was typed, or what is wrong with it.
+pub(crate) fn id<T>(field: &'static str, made: Result<T, crate::model::ids::IdError>) -> Result<T, Error> {
+    made.map_err(|error| {
+        let message = error.to_string();
+        let (_, rule) = message.split_once(" must be ").unwrap_or(("", &message));
+        Error::Invalid(vec![FieldError { field, message: format!("must be {rule}") }])
+    })
+}
+
+/// Runs `work`; what the person can mend on the form is told there.
+pub(crate) async fn attempt<T: Send + 'static>(
+    visitor: &Visitor,
+    work: impl FnOnce(&Caller) -> Result<T, Error> + Send + 'static,
+) -> Result<Result<T, Wrong>, Problem> {
+    let done = visitor.session.clone().try_run(|caller| match work(caller) {
+        Ok(value) => Ok(Ok(value)),
+        Err(Error::Invalid(errors)) => Ok(Err(Wrong(errors))),
+        Err(error @ (Error::Check(_) | Error::OtherAccount { .. } | Error::Throttled { .. })) => {
+            Ok(Err(Wrong(vec![FieldError { field: "check", message: error.to_string() }])))
+        }
+        Err(Error::Conflict { message, .. }) => Ok(Err(Wrong(vec![FieldError { field: "", message }]))),
+        Err(other) => Err(other.into()),
+    });
+    done.await
+}

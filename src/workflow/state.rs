@@ -1,0 +1,84 @@
+//! How much there is in the state, for whoever looks after the appliance.
+
+use std::ops::ControlFlow;
+
+use super::{Administrator, Error};
+use crate::{
+    clock::Timestamp,
+    model::CredentialId,
+    secret::Secret,
+    store::{
+        Order, Read as _, SCHEMA_VERSION, Span,
+        tables::{credentials::CREDENTIALS, environments::ENVIRONMENTS, events::EVENTS, tokens::TOKENS, users::USERS},
+    },
+};
+
+/// What there is.
+#[derive(Clone, Debug)]
+pub struct StateSummary {
+    /// The schema of the database.
+    pub schema: u32,
+    /// How often it was written to.
+    pub commits: u64,
+    /// People who may sign in.
+    pub people: usize,
+    /// People who may not.
+    pub disabled_people: usize,
+    /// Environments.
+    pub environments: usize,
+    /// Real credentials.
+    pub credentials: usize,
+    /// Those that their cloud has never confirmed.
+    pub unchecked_credentials: Vec<(CredentialId, String)>,
+    /// Keys that work now.
+    pub active_keys: usize,
+    /// Sessions that have not ended.
+    pub sessions: usize,
+    /// API tokens that have not ended.
+    pub api_tokens: usize,
+    /// When the newest act was recorded.
+    pub newest_event_at: Option<Timestamp>,
+}
+
+impl Administrator<'_> {
+    /// How much there is.
+    pub fn state(&self) -> Result<StateSummary, Error> {
+        let workflow = &self.caller.workflow;
+        let (reader, now) = (workflow.read()?, workflow.0.clock.now());
+        let count = |of: &mut usize| {
+            *of += 1;
+            Ok::<_, Error>(ControlFlow::Continue(()))
+        };
+        let (mut people, mut disabled, mut environments, mut sessions, mut tokens) = (0, 0, 0, 0, 0);
+        reader.visit(&USERS, &Span::all(), Order::Ascending, |_, record| {
+            count(if record.user.disabled { &mut disabled } else { &mut people })
+        })?;
+        reader.visit(&ENVIRONMENTS, &Span::all(), Order::Ascending, |_, _| count(&mut environments))?;
+        reader.visit(&TOKENS, &Span::all(), Order::Ascending, |_, record| {
+            if record.expires_at <= now {
+                return Ok(ControlFlow::Continue(()));
+            }
+            count(if record.name.is_some() { &mut tokens } else { &mut sessions })
+        })?;
+        let credentials = reader.all(&CREDENTIALS, &Span::all(), Order::Ascending)?;
+        let unchecked = credentials.iter().filter(|(_, record)| record.credential.checked.is_none());
+        Ok(StateSummary {
+            schema: SCHEMA_VERSION,
+            commits: reader.version()?,
+            people,
+            disabled_people: disabled,
+            environments,
+            unchecked_credentials: unchecked.map(|(id, record)| (id.clone(), record.credential.name.clone())).collect(),
+            credentials: credentials.len(),
+            active_keys: workflow.0.publisher.current().grants.values().filter(|live| live.grant.active).count(),
+            sessions,
+            api_tokens: tokens,
+            newest_event_at: reader.first(&EVENTS, &Span::all(), Order::Descending)?.map(|(_, event)| event.at),
+        })
+    }
+
+    /// A password for somebody to begin with.
+    pub fn suggest_password(&self) -> Result<Secret, Error> {
+        super::random::password()
+    }
+}
