@@ -6,6 +6,7 @@ mod cookie;
 mod csrf;
 mod error;
 mod extract;
+mod origin;
 mod pages;
 mod reference;
 mod serve;

@@ -19,12 +19,15 @@ mod environments;
 mod error;
 mod expire;
 mod grants;
+mod half_session;
 mod news;
+mod origin;
 mod page;
 mod password;
 mod people;
 mod random;
 mod requests;
+mod second_factor;
 mod set_up;
 mod settings;
 mod sign_in;
@@ -54,13 +57,16 @@ pub use credentials::{CredentialAdministrator, CredentialChange, NewCredential};
 pub use duration::{DurationError, parse_duration};
 pub use environments::{EnvironmentAdministrator, EnvironmentChange, EnvironmentView, NewEnvironment};
 pub use error::{Error, FieldError};
+pub use half_session::Token as HalfSession;
 pub use news::News;
+pub use origin::Origin;
 pub use page::{Page, PageRequest};
 pub use people::{Administrator, NewUser, UserChange};
 pub use requests::{
     AccessRequestView, Approval, Approver, KeyView, NewAccessRequest, Owner, RequestFilter, Requester, Revealed,
 };
-pub use sign_in::SignedIn;
+pub use second_factor::{Enrolment, SecondFactorView};
+pub use sign_in::{Begun, SignedIn};
 pub use tokens::{ApiToken, NewApiToken};
 
 pub use crate::store::tables::settings::Settings;
@@ -87,6 +93,7 @@ struct Inner {
     in_order: Mutex<()>,
     passwords: password::Passwords,
     throttle: throttle::Throttle,
+    half_sessions: half_session::HalfSessions,
     waiting: requests::Waiting,
 }
 
@@ -107,6 +114,7 @@ impl Workflow {
             in_order: Mutex::new(()),
             passwords: password::Passwords::default(),
             throttle: throttle::Throttle::default(),
+            half_sessions: half_session::HalfSessions::default(),
             waiting: requests::Waiting::default(),
         }));
         let all = grants::all(&workflow.read()?, workflow.0.store.sealer(), workflow.0.clock.now())?;

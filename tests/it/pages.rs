@@ -3,5 +3,6 @@
 mod browser;
 mod live;
 mod requests;
+mod second_factor;
 mod sessions;
 mod setup;

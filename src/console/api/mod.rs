@@ -10,6 +10,7 @@ mod list;
 mod me;
 mod merge;
 pub(crate) mod openapi;
+mod second_factor;
 mod sessions;
 mod settings;
 mod span;
@@ -47,11 +48,17 @@ pub(crate) fn routes() -> Router<State> {
             get(access_requests::list_in_environment).post(access_requests::create),
         )
         .route("/me", get(me::show))
-        .route("/sessions", post(sessions::create))
+        .route("/me/password", post(second_factor::change_password))
+        .route("/me/second-factor", get(second_factor::show).post(second_factor::begin))
+        .route("/me/second-factor/confirm", post(second_factor::confirm))
+        .route("/me/second-factor/disable", post(second_factor::disable))
+        .route("/sessions", get(sessions::list).post(sessions::create))
         .route("/sessions/current", delete(sessions::delete))
+        .route("/sessions/{id}", delete(sessions::end))
         .route("/settings", get(settings::show).post(settings::change))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{id}", delete(tokens::delete))
         .route("/users", get(users::list).post(users::create))
         .route("/users/{id}", patch(users::change).get(users::show))
+        .route("/users/{id}/second-factor", delete(second_factor::reset))
 }

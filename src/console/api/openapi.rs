@@ -14,7 +14,9 @@ use utoipa::{
     },
 };
 
-use super::{access_requests, audit, ca, clouds, credentials, environments, me, sessions, settings, tokens, users};
+use super::{
+    access_requests, audit, ca, clouds, credentials, environments, me, second_factor, sessions, settings, tokens, users,
+};
 use crate::console::error::Problem;
 
 /// The document.
@@ -48,7 +50,14 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
     paths(
         sessions::create,
         sessions::delete,
+        sessions::list,
+        sessions::end,
         me::show,
+        second_factor::change_password,
+        second_factor::show,
+        second_factor::begin,
+        second_factor::confirm,
+        second_factor::disable,
         tokens::list,
         tokens::create,
         tokens::delete,
@@ -79,6 +88,7 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
         users::create,
         users::show,
         users::change,
+        second_factor::reset,
         audit::list,
         ca::show,
         settings::show,

@@ -122,8 +122,11 @@ fn a_new_password_ends_the_other_sessions() {
     let short = change(PASSWORD, "short");
     assert!(short.status == 422 && short.text.contains("id=\"new-error\""), "{}", short.text);
     there.page("/account");
+    let before = here.cookies.borrow()["csg_session"].clone();
     let done = change(PASSWORD, "another battery");
     assert_eq!(location(&done), "/account");
+    assert_ne!(here.cookies.borrow()["csg_session"], before, "a new token");
+    assert_eq!(console.get("/me", &before).status, 401);
     assert!(here.page("/account").contains("Your password is changed."));
     assert!(!here.page("/account").contains("Your password is changed."), "told once");
     assert_eq!(there.get("/account").status, 303, "signed out there");
