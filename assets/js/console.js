@@ -126,18 +126,32 @@ const toast = (text, href) => {
 const isTyping = () =>
   [...main.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue);
 
-let refreshing;
-const refresh = async () => {
+const renew = async () => {
   if (isTyping() || document.querySelector("[data-unsaved]")) return;
-  refreshing ??= fetch(location.href, { headers: { accept: "text/html" } });
-  const answer = await refreshing;
-  refreshing = undefined;
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok || answer.redirected) return location.reload();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("main");
   enhance(fresh);
   Object.assign(main.dataset, fresh.dataset);
   main.replaceChildren(...fresh.childNodes);
+};
+
+// One at a time; what happens meanwhile may not be in the page that is on its way, so that it is fetched once more.
+let stale = false;
+let refreshing = false;
+const refresh = async () => {
+  stale = true;
+  if (refreshing) return;
+  refreshing = true;
+  try {
+    while (stale) {
+      stale = false;
+      await renew();
+    }
+  } finally {
+    refreshing = false;
+  }
 };
 
 const listen = () => {
