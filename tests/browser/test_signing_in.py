@@ -80,8 +80,12 @@ def test_guessing_is_slowed_down_and_tells_nothing(site: Site, browse: Callable)
     guesser = browse(site.url)
     words = set()
     for name in ("victim", "nobody-of-that-name"):
-        statuses = [attempt(guesser, name, f"guess {n}") for n in range(6)]
-        assert statuses[:5] == [401] * 5 and statuses[5] == 429, f"{name}: {statuses}"
+        # The wait begins at a second, which a slow machine may let pass; it soon is longer than any page takes.
+        statuses = []
+        while 429 not in statuses:
+            statuses.append(attempt(guesser, name, f"guess {len(statuses)}"))
+            assert len(statuses) <= 12, f"{name}: {statuses}"
+        assert statuses[:5] == [401] * 5, f"{name}: {statuses}"
         words.add(re.sub(r"\d+ seconds?", "N", guesser.page.get_by_role("alert").inner_text()))
     assert len(words) == 1, words
     # Who has signed in from here before is not held up by what others try with other names.
@@ -210,16 +214,23 @@ def test_codes_are_tried_a_few_times_only(site: Site, browse: Callable):
     for _ in range(5):
         give_code(guesser, "000000")
     assert guesser.heading() == "Sign in", "back to the password"
-    guesser.sign_in("uma")
-    give_code(guesser, "000000")
-    assert "There were many wrong codes" in guesser.page.get_by_role("alert").inner_text()
-    guesser.visit("/sign-in/code")
+    # With the password again there are no new tries: codes are slowed down for themselves.
+    for _ in range(7):
+        if guesser.path == "/sign-in" or guesser.heading() == "Sign in":
+            guesser.sign_in("uma")
+        give_code(guesser, "000000")
+        if "There were many wrong codes" in guesser.page.get_by_role("alert").inner_text():
+            break
+    else:
+        raise AssertionError("codes can be guessed as fast as one likes")
     events = [event for event in site.admin.events() if event["action"] == "session.refuse"]
     assert any(event["subject"] == "uma" and event["detail"] == "wrong code" for event in events)
     # An administrator lets in who has lost everything.
     with pytest.raises(ApiError, match="403"):
         site.people["anna"].call("DELETE", "/users/uma/second-factor")
-    site.admin.call("DELETE", "/users/uma/second-factor")
+    variables = {**os.environ, "CSG_URL": site.url, "CSG_TOKEN": site.session("admin")}
+    done = subprocess.run([CSG, "user", "reset-second-factor", "uma"], env=variables, capture_output=True, timeout=60)
+    assert done.returncode == 0, done
     uma.visit("/account")
     assert uma.path == "/sign-in"
     assert attempt(uma, "uma", PASSWORD) == 303 and uma.path != "/sign-in/code"

@@ -84,6 +84,7 @@ fn help() {
         "user disable",
         "user list",
         "user reset-password",
+        "user reset-second-factor",
         "user roles",
         "version",
     ] {

@@ -176,3 +176,34 @@ impl Qr {
         Some(Self { size: code.width() + 2 * MARGIN, path })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Draws the path as a browser would, and compares it with the modules.
+    #[test]
+    fn the_path_is_the_code() {
+        let address =
+            Secret::new("otpauth://totp/Cloud%20Service%20Gateway:dora?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        let code = QrCode::with_error_correction_level(address.expose(), EcLevel::M).unwrap();
+        let qr = Qr::of(&address).unwrap();
+        assert_eq!(qr.size, code.width() + 8);
+        let mut drawn = vec![vec![false; qr.size]; qr.size];
+        for run in qr.path.split('z').filter(|run| !run.is_empty()) {
+            let (at, length) = run.strip_prefix('M').unwrap().split_once('h').unwrap();
+            let (x, y) = at.split_once(' ').unwrap();
+            let (length, back) = length.split_once("v1h-").unwrap();
+            assert_eq!(length, back);
+            let (x, y, length): (usize, usize, usize) =
+                (x.parse().unwrap(), y.parse().unwrap(), length.parse().unwrap());
+            drawn[y][x..x + length].fill(true);
+        }
+        for (y, row) in drawn.iter().enumerate() {
+            for (x, &dark) in row.iter().enumerate() {
+                let inside = (4..qr.size - 4).contains(&x) && (4..qr.size - 4).contains(&y);
+                assert_eq!(dark, inside && code[(x - 4.min(x), y - 4.min(y))] == Color::Dark, "{x} {y}");
+            }
+        }
+    }
+}
