@@ -66,7 +66,7 @@ class Person:
     def fill(self, label: str, text: str) -> None:
         self.page.get_by_label(label, exact=True).fill(text)
 
-    def press(self, button: str) -> None:
+    def press(self, button: str | re.Pattern[str]) -> None:
         """Presses a button, and waits for the page that it leads to."""
         self._leads_on(self.page.locator("main").get_by_role("button", name=button))
 

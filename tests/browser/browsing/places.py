@@ -30,7 +30,9 @@ class Scene:
     def __init__(self, site: Site):
         self.site = site
         team = site.team
+        # What stands in braces in the addresses below.
         self.ids = {name: team.ask("dynamodb", "sns")["id"] for name in ("pending", "approved", "active", "ended")}
+        self.ids["credential"] = team.credential
         for name in ("approved", "active", "ended"):
             site.decide(self.ids[name], comment="for the orders")
         key = team.reveal({"id": self.ids["active"]})
