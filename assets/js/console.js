@@ -151,20 +151,35 @@ const isChanged = (field) => {
 };
 const isTyping = () => [...main.querySelectorAll("input:not([type=hidden]), textarea, select")].some(isChanged);
 
-let refreshing, stale;
-const refresh = async () => {
+let told;
+const renew = async () => {
   if (document.querySelector("[data-unsaved]")) return;
   // What was typed or ticked is not taken away: the reader decides when to look.
-  if (isTyping()) return stale || toast((stale = "This page has changed. Load it again to see."), location.href);
-  refreshing ??= fetch(location.href, { headers: { accept: "text/html" } });
-  const answer = await refreshing;
-  refreshing = undefined;
+  if (isTyping()) return told || toast((told = "This page has changed. Load it again to see."), location.href);
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok || answer.redirected) return location.reload();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("main");
   enhance(fresh);
   Object.assign(main.dataset, fresh.dataset);
   main.replaceChildren(...fresh.childNodes);
+};
+
+// One at a time; what happens meanwhile may not be in the page that is on its way, so that it is fetched once more.
+let stale = false;
+let refreshing = false;
+const refresh = async () => {
+  stale = true;
+  if (refreshing) return;
+  refreshing = true;
+  try {
+    while (stale) {
+      stale = false;
+      await renew();
+    }
+  } finally {
+    refreshing = false;
+  }
 };
 
 const listen = () => {

@@ -2,18 +2,18 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     connection::{Connection, Saved},
-    input::PasswordArgs,
+    input::{PasswordArgs, secret},
     rest::{Rest, text},
 };
 use crate::{model::UserName, secret::Secret};
 
 /// Sign in, for the other commands
 ///
-/// The session's token is kept in csg/session.json of $XDG_CONFIG_HOME or ~/.config, readable by you only. CSG_TOKEN and CSG_URL win over it.
+/// The session's token is kept in csg/session.json of $XDG_CONFIG_HOME or ~/.config, readable by you only. CSG_TOKEN and CSG_URL win over it. With a second factor, its code is asked for, too, or taken from CSG_OTP.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Your user name
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let url = args.connection.url();
     let password = args.password.read()?;
     let body = json!({ "username": args.username, "password": password.expose() });
-    let session = Rest::new(&url, None).post("/sessions", &body)?;
+    let session = sign_in(&Rest::new(&url, None), &body)?;
     let saved = Saved {
         username: args.username.to_string(),
         token: text(&session, "token")?.to_owned(),
@@ -48,6 +48,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let sentence = format!("{} is signed in at {} until {}.", saved.username, saved.url, saved.expires_at);
     args.connection.tell(&told, &sentence)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// With a code where one is needed, which is asked for only then.
+fn sign_in(rest: &Rest, body: &Value) -> anyhow::Result<Value> {
+    let first = rest.call("POST", "/sessions", Some(body))?;
+    if first.kind().as_deref() != Some("urn:csg:problem:second_factor_required") {
+        return first.json();
+    }
+    let otp = std::env::var("CSG_OTP").ok().filter(|text| !text.is_empty()).map(Secret::new);
+    let otp = otp.map_or_else(|| secret(None, "code of your authenticator app", "the variable CSG_OTP"), Ok)?;
+    let mut body = body.clone();
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("otp".into(), otp.expose().into());
+    }
+    rest.post("/sessions", &body)
 }
 
 pub(super) fn log_out(args: &LogoutArgs) -> anyhow::Result<ExitCode> {

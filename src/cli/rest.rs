@@ -35,6 +35,7 @@ impl Rest {
             .timeout_global(Some(Duration::from_secs(30)))
             // HTTPS_PROXY may well be the gateway itself, which lets nobody through to the console.
             .proxy(None)
+            .user_agent(concat!("csg/", env!("CARGO_PKG_VERSION")))
             .build();
         Self { agent: http::agent(config, None), base: url.trim_end_matches('/').to_owned(), token }
     }
@@ -121,6 +122,12 @@ impl Answer {
         }
         let hint = if self.status == 401 { "; sign in with `csg login NAME`" } else { "" };
         Err(anyhow!("the gateway refused: {}{hint}", self.refusal()))
+    }
+
+    /// The type of an RFC 9457 problem.
+    pub(super) fn kind(&self) -> Option<String> {
+        let problem: Value = serde_json::from_str(&self.body).ok()?;
+        text(&problem, "type").ok().map(str::to_owned)
     }
 
     /// The words of an RFC 9457 problem, or the bare status.

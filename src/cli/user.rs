@@ -45,6 +45,8 @@ enum Command {
         #[command(flatten)]
         password: PasswordArgs,
     },
+    /// Take away the second factor of a person who has lost it, which ends their sessions
+    ResetSecondFactor(One),
     /// Give a person these roles, instead of those they have; none to take all away
     Roles {
         #[command(flatten)]
@@ -97,6 +99,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             to.show(&rest.list("/users", &Query::new(), None)?, |all| Table::of(all, &COLUMNS, "There is nobody."))?;
         }
         Command::ResetPassword { user, password } => change(user, json!({ "password": password.read()?.expose() }))?,
+        Command::ResetSecondFactor(One { name }) => {
+            rest.delete(&format!("/users/{name}/second-factor"))?;
+            to.tell(&json!({ "username": name }), &format!("{name} signs in with the password alone now."))?;
+        }
         Command::Roles { user, roles } => change(user, json!({ "roles": roles.json() }))?,
         Command::Show(One { name }) => to.show(&rest.get(&format!("/users/{name}"))?, facts)?,
     }

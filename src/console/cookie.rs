@@ -13,6 +13,8 @@ pub(crate) struct Cookie(&'static str);
 
 /// Proves who somebody is.
 pub(crate) const SESSION: Cookie = Cookie("csg_session");
+/// The password was right: a code is what is missing.
+pub(crate) const HALF_SESSION: Cookie = Cookie("csg_half");
 /// A message for the next page.
 pub(crate) const FLASH: Cookie = Cookie("csg_flash");
 /// The environment that was looked at last.

@@ -130,6 +130,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here", detail)
     }
 
+    /// 401, where the password was right.
+    fn second_factor_required(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "second_factor_required", "A second factor is needed", detail)
+    }
+
     /// 408.
     pub(crate) fn timeout() -> Self {
         let detail = "The body did not arrive in time; send it again.";
@@ -181,6 +186,7 @@ impl From<workflow::Error> for Problem {
             Error::OtherAccount { .. } => Self::conflict(detail, None),
             Error::NotFound(_) => Self::not_found(detail),
             Error::Random => Self::internal(&error),
+            Error::SecondFactorRequired => Self::second_factor_required(detail),
             Error::Storage(cause) => Self::internal(&cause),
             Error::Throttled { retry_after } => Self::too_many(detail, retry_after),
             Error::Unauthenticated => Self::unauthenticated(detail),

@@ -7,6 +7,7 @@ mod csrf;
 mod error;
 mod extract;
 mod health;
+mod origin;
 mod pages;
 mod reference;
 mod serve;

@@ -2,15 +2,17 @@
 
 #![expect(clippy::indexing_slicing, reason = "what is not in a JSON value is null to an index")]
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, io::Write as _, sync::LazyLock};
 
 use askama::Template;
 use axum::{
     Router,
-    http::header,
-    response::{Html, IntoResponse, Response},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
     routing::get,
 };
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 
 use super::{State, api::openapi::DOCUMENT, error::Problem};
@@ -19,31 +21,64 @@ pub(crate) fn routes() -> Router<State> {
     Router::new().route("/api", get(page)).route("/api/openapi.json", get(document))
 }
 
-/// The document never changes while the gateway runs, so it is written once.
-static JSON: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(|| serde_json::to_string(&*DOCUMENT));
+async fn document(headers: HeaderMap) -> Response {
+    static JSON: LazyLock<Written> = LazyLock::new(|| write(&serde_json::to_string(&*DOCUMENT)?));
+    answer(&JSON, &headers, "application/json")
+}
 
-async fn document() -> Response {
-    match &*JSON {
-        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json.as_str()).into_response(),
-        Err(error) => Problem::internal(error).into_response(),
+async fn page(headers: HeaderMap) -> Response {
+    static PAGE: LazyLock<Written> = LazyLock::new(|| {
+        let document = serde_json::to_value(&*DOCUMENT)?;
+        write(&Reference::of(&document).render()?)
+    });
+    answer(&PAGE, &headers, "text/html; charset=utf-8")
+}
+
+/// What never changes while the gateway runs is written once.
+type Written = Result<Text, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A text as it is, and compressed. Both are long, and nothing in them is secret: pages that hold a secret and what
+/// somebody typed must not be compressed, since their length would then tell of the secret (BREACH).
+struct Text {
+    plain: Bytes,
+    gzip: Bytes,
+}
+
+fn write(text: &str) -> Written {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text.as_bytes())?;
+    Ok(Text { plain: Bytes::copy_from_slice(text.as_bytes()), gzip: encoder.finish()?.into() })
+}
+
+fn answer(written: &Written, headers: &HeaderMap, kind: &'static str) -> Response {
+    let text = match written {
+        Ok(text) => text,
+        Err(error) => return Problem::internal(error).into_response(),
+    };
+    let about = [(header::CONTENT_TYPE, kind), (header::VARY, "accept-encoding")];
+    if takes_gzip(headers) {
+        (about, [(header::CONTENT_ENCODING, "gzip")], text.gzip.clone()).into_response()
+    } else {
+        (about, text.plain.clone()).into_response()
     }
 }
 
-async fn page() -> Response {
-    static PAGE: LazyLock<Result<String, askama::Error>> = LazyLock::new(|| {
-        let document = serde_json::to_value(&*DOCUMENT).map_err(askama::Error::custom)?;
-        Reference::of(&document).render()
-    });
-    match &*PAGE {
-        Ok(page) => Html(page.as_str()).into_response(),
-        Err(error) => Problem::internal(error).into_response(),
-    }
+/// Is gzip among what is accepted, and not with a weight of nothing (RFC 9110, section 12.5.3)?
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|one| {
+        let (name, weight) = one.split_once(';').unwrap_or((one, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(0_f32);
+        name.trim().eq_ignore_ascii_case("gzip") && weight > 0.0
+    })
 }
 
 #[derive(Template)]
 #[template(path = "reference.html")]
 struct Reference {
     about: Vec<String>,
+    /// What many operations answer, told once.
+    common: Vec<Answer>,
     chapters: Vec<Chapter>,
     schemas: Vec<Shape>,
 }
@@ -66,8 +101,11 @@ struct Operation {
     parameters: Vec<Field>,
     body: Option<String>,
     answers: Vec<Answer>,
+    /// The statuses of the common ones that it answers, too.
+    also: Vec<String>,
 }
 
+#[derive(PartialEq)]
 struct Answer {
     status: String,
     about: String,
@@ -93,19 +131,23 @@ struct Field {
 impl Reference {
     fn of(document: &Value) -> Self {
         let operations = operations(document);
+        let common = common(&operations);
         let chapters = items(document, "tags").map(|tag| {
             let name = text(tag, "name");
             let of_it = operations.iter().filter(|(_, _, operation)| operation["tags"][0] == name.as_str());
             Chapter {
                 id: name.to_lowercase().replace(' ', "-"),
                 about: text(tag, "description"),
-                operations: of_it.map(|(path, method, operation)| Operation::of(path, method, operation)).collect(),
+                operations: of_it
+                    .map(|(path, method, operation)| Operation::of(path, method, operation, &common))
+                    .collect(),
                 name,
             }
         });
         Self {
             about: paragraphs(&text(&document["info"], "description")),
             chapters: chapters.collect(),
+            common,
             schemas: members(&document["components"]["schemas"])
                 .map(|(name, schema)| Shape::of(name, schema))
                 .collect(),
@@ -118,22 +160,42 @@ fn operations(document: &Value) -> Vec<(&String, &String, &Value)> {
     members(&document["paths"]).flat_map(at).collect()
 }
 
+/// What at least so many operations answer in the same words is told once for all of them.
+const MANY: usize = 6;
+
+fn common(operations: &[(&String, &String, &Value)]) -> Vec<Answer> {
+    let mut counted: BTreeMap<_, usize> = BTreeMap::new();
+    for (status, answer) in operations.iter().flat_map(|(_, _, operation)| members(&operation["responses"])) {
+        if status.as_str() >= "400" {
+            let Answer { status, about, shape } = Answer::of(status, answer);
+            *counted.entry((status, about, shape)).or_default() += 1;
+        }
+    }
+    let many = counted.into_iter().filter(|(_, count)| *count >= MANY);
+    many.map(|((status, about, shape), _)| Answer { status, about, shape }).collect()
+}
+
+impl Answer {
+    fn of(status: &str, answer: &Value) -> Self {
+        let shapes = members(&answer["content"]).map(|(_, content)| form(&content["schema"]));
+        Self {
+            status: status.to_owned(),
+            about: text(answer, "description"),
+            shape: shapes.collect::<Vec<_>>().join(" or "),
+        }
+    }
+}
+
 impl Operation {
-    fn of(path: &str, method: &str, operation: &Value) -> Self {
+    fn of(path: &str, method: &str, operation: &Value, common: &[Answer]) -> Self {
         let parameter = |parameter: &Value| Field {
             name: text(parameter, "name"),
             form: form(&parameter["schema"]),
             required: parameter["required"] == true,
             about: text(parameter, "description"),
         };
-        let answer = |(status, answer): (&String, &Value)| Answer {
-            status: status.clone(),
-            about: text(answer, "description"),
-            shape: members(&answer["content"])
-                .map(|(_, content)| form(&content["schema"]))
-                .collect::<Vec<_>>()
-                .join(" or "),
-        };
+        let answers = members(&operation["responses"]).map(|(status, answer)| Answer::of(status, answer));
+        let (also, answers): (Vec<_>, Vec<_>) = answers.partition(|answer| common.contains(answer));
         let body = &operation["requestBody"]["content"]["application/json"]["schema"];
         Self {
             id: text(operation, "operationId"),
@@ -144,7 +206,8 @@ impl Operation {
             public: operation["security"][0].as_object().is_some_and(serde_json::Map::is_empty),
             parameters: items(operation, "parameters").map(parameter).collect(),
             body: (!body.is_null()).then(|| form(body)),
-            answers: members(&operation["responses"]).map(answer).collect(),
+            also: also.into_iter().map(|answer| answer.status).collect(),
+            answers,
         }
     }
 }
@@ -232,4 +295,28 @@ fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn gzip_goes_to_who_takes_it() {
+        let takes =
+            |value: &str| takes_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value.parse().unwrap())]));
+        for value in ["gzip", "br, gzip;q=0.8", "deflate,GZIP ; q=1"] {
+            assert!(takes(value), "{value}");
+        }
+        for value in ["", "br", "gzip;q=0", "gzip; q=0.0", "x-gzip", "gzip;level=9"] {
+            assert!(!takes(value), "{value}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+        let text = write("once once once once once").unwrap();
+        let mut back = String::new();
+        flate2::read::GzDecoder::new(&*text.gzip).read_to_string(&mut back).unwrap();
+        assert_eq!(back.as_bytes(), &*text.plain);
+    }
 }

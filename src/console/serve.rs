@@ -13,6 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::origin::Peer;
 use crate::clock::Clock;
 
 const CONNECTIONS: usize = 1_024;
@@ -31,15 +32,15 @@ pub async fn serve(listener: TcpListener, router: Router, clock: Clock, shutdown
         while connections.try_join_next().is_some() {}
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-            listener.accept().await.map(|(stream, _)| (stream, place))
+            listener.accept().await.map(|(stream, peer)| (stream, Peer(peer.ip()), place))
         };
         tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accepted => match accepted {
-                Ok((stream, place)) => {
+                Ok((stream, peer, place)) => {
                     let (router, shutdown) = (router.clone(), shutdown.clone());
                     connections.spawn(async move {
-                        connection(stream, router, shutdown).await;
+                        connection(stream, peer, router, shutdown).await;
                         drop(place);
                     });
                 }
@@ -54,11 +55,12 @@ pub async fn serve(listener: TcpListener, router: Router, clock: Clock, shutdown
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, shutdown: CancellationToken) {
     let service = service_fn(|mut request: Request<Incoming>| {
         let router = router.clone();
         // For answers that last until somebody ends them.
         request.extensions_mut().insert(shutdown.clone());
+        request.extensions_mut().insert(peer);
         async move {
             Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}))
         }

@@ -16,6 +16,9 @@ pub struct User {
     pub disabled: bool,
     /// When the person was added.
     pub created_at: Timestamp,
+    /// Does signing in need a code of an authenticator app, besides the password?
+    #[serde(default)]
+    pub second_factor: bool,
 }
 
 /// A role, account-wide or in one environment.
@@ -145,6 +148,7 @@ mod tests {
             }],
             disabled: false,
             created_at: Timestamp::from_millis(0),
+            second_factor: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a person does with their own account: change the password, see and end sessions.
 
-use super::{Caller, Error, Transaction, transaction::Act};
+use super::{Caller, Error, SignedIn, Transaction, sign_in, transaction::Act};
 use crate::{
     clock::Timestamp,
     model::UserName,
@@ -9,7 +9,7 @@ use crate::{
         Order, Read, Span,
         tables::{
             tokens::{TOKENS, TokenRecord},
-            users::USERS,
+            users::{USERS, UserRecord},
         },
     },
 };
@@ -23,28 +23,23 @@ pub struct OwnSession {
     pub created_at: Timestamp,
     /// When it ends by itself.
     pub expires_at: Timestamp,
+    /// The address that it was begun from, as far as it is known.
+    pub address: Option<String>,
+    /// The program that it was begun with, as that calls itself.
+    pub client: Option<String>,
+    /// When it was used last, to some minutes.
+    pub last_used_at: Option<Timestamp>,
     /// Is it the one that the caller came with?
     pub current: bool,
 }
 
 impl Caller {
-    /// Changes the caller's password and ends their other sessions. API tokens go on working.
-    pub fn change_password(&self, current: &Secret, new: &Secret) -> Result<(), Error> {
-        if !self.is_session() {
-            return Err(Error::NotAllowed("an API token can't change the password: sign in for that"));
-        }
-        let (inner, name) = (&*self.workflow.0, &self.user.name);
-        // As when signing in: whoever found a session left open must not be able to guess the password.
-        inner
-            .throttle
-            .attempt(name.as_str(), inner.clock.now())
-            .map_err(|retry_after| Error::Throttled { retry_after })?;
-        let record = self.workflow.read()?.find(&USERS, name)?.ok_or(Error::Unauthenticated)?;
-        if !inner.passwords.verify(current, Some(&record.password))? {
-            return Err(Error::invalid("current_password", "is not your present password"));
-        }
-        inner.throttle.succeeded(name.as_str());
-        let hash = inner.passwords.hash(new)?;
+    /// Changes the caller's password, ends their other sessions, and gives this one a new token. API tokens go on
+    /// working.
+    pub fn change_password(&self, current: &Secret, new: &Secret) -> Result<SignedIn, Error> {
+        let record = self.check_password(current, "current_password")?;
+        let hash = self.workflow.0.passwords.hash(new)?;
+        let session = sign_in::renewed(self)?;
         self.act(|tx, me| {
             let mut kept = tx.writer.find(&USERS, &me.name)?.ok_or(Error::Unauthenticated)?;
             // Reset by an administrator while this was being hashed: theirs counts.
@@ -54,8 +49,31 @@ impl Caller {
             kept.password.clone_from(&hash);
             tx.writer.put(&USERS, &me.name, &kept)?;
             self.end(tx, |_| true)?;
-            tx.record(Act { action: "user.change_password", subject: me.name.to_string(), ..Act::default() })
+            self.replace_session(tx, &session)?;
+            tx.record(Act { action: "user.change_password", subject: me.name.to_string(), ..Act::default() })?;
+            Ok(session.signed_in(kept.user))
         })
+    }
+
+    /// Before a change that a session left open must not be enough for: the password once more, as slowed down as when
+    /// signing in.
+    pub(super) fn check_password(&self, password: &Secret, field: &'static str) -> Result<UserRecord, Error> {
+        self.demand_session()?;
+        let (inner, name) = (&*self.workflow.0, &self.user.name);
+        let throttled = |retry_after| Error::Throttled { retry_after };
+        let attempt = inner.throttle.attempt(name.as_str(), None, inner.clock.now()).map_err(throttled)?;
+        let record = self.workflow.read()?.find(&USERS, name)?.ok_or(Error::Unauthenticated)?;
+        if !inner.passwords.verify(password, Some(&record.password))? {
+            return Err(Error::invalid(field, "is not your present password"));
+        }
+        attempt.succeeded();
+        Ok(record)
+    }
+
+    /// An API token that leaked must not become more than it is.
+    pub(super) fn demand_session(&self) -> Result<(), Error> {
+        const NO: &str = "an API token can't change how its owner signs in: sign in for that";
+        if self.is_session() { Ok(()) } else { Err(Error::NotAllowed(NO)) }
     }
 
     /// Where the caller is signed in, the newest first.
@@ -64,11 +82,10 @@ impl Caller {
         let mut sessions: Vec<_> = own(&self.workflow.read()?, &self.user.name)?
             .into_iter()
             .filter(|(_, record)| record.expires_at > now)
-            .map(|(key, TokenRecord { id, created_at, expires_at, .. })| OwnSession {
-                id,
-                created_at,
-                expires_at,
-                current: key == self.token.sha256,
+            .map(|(key, record)| {
+                let TokenRecord { id, created_at, expires_at, address, client, last_used_at, .. } = record;
+                let current = key == self.token.sha256;
+                OwnSession { id, created_at, expires_at, address, client, last_used_at, current }
             })
             .collect();
         sessions.sort_by(|a, b| b.id.cmp(&a.id));
@@ -88,7 +105,7 @@ impl Caller {
     }
 
     /// Ends sessions other than the one that the caller came with.
-    fn end(&self, tx: &mut Transaction<'_>, which: impl Fn(&TokenRecord) -> bool) -> Result<usize, Error> {
+    pub(super) fn end(&self, tx: &mut Transaction<'_>, which: impl Fn(&TokenRecord) -> bool) -> Result<usize, Error> {
         let mut ended = 0;
         for (key, record) in own(tx.writer, &self.user.name)? {
             if key != self.token.sha256 && which(&record) {

@@ -1,6 +1,6 @@
 //! Who asks: proven by a token, and the way to every handle.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Error, Workflow, random, transaction::Transaction};
 use crate::{
@@ -12,6 +12,9 @@ use crate::{
         tables::{environments::ENVIRONMENTS, tokens::TOKENS, users::USERS},
     },
 };
+
+/// Each use would be a write to the disk; so often is enough to tell a session that is in use from a forgotten one.
+const NOTED_EVERY: Duration = Duration::from_mins(5);
 
 /// A person who has proven who they are.
 #[derive(Clone, Debug)]
@@ -43,13 +46,32 @@ impl Workflow {
     pub fn caller(&self, token: &Secret) -> Result<Caller, Error> {
         let sha256 = random::token_sha256(token);
         let reader = self.read()?;
+        let now = self.0.clock.now();
         let record = reader.find(&TOKENS, &sha256)?.ok_or(Error::Unauthenticated)?;
         let user = reader.find(&USERS, &record.user)?.ok_or(Error::Unauthenticated)?.user;
-        if record.expires_at <= self.0.clock.now() || user.disabled {
+        if record.expires_at <= now || user.disabled {
             return Err(Error::Unauthenticated);
+        }
+        if record.last_used_at.is_none_or(|last| now.since(last) >= NOTED_EVERY) {
+            self.note_use(&sha256);
         }
         let token = TokenOf { sha256, is_session: record.name.is_none(), expires_at: record.expires_at };
         Ok(Caller { workflow: self.clone(), user, token })
+    }
+
+    /// Who can't be noted is let in all the same: the disk may be full, and somebody has to see to it.
+    fn note_use(&self, sha256: &String) {
+        let noted = self.commit(None, |tx| {
+            // It may have ended meanwhile, and must not come back.
+            if let Some(mut record) = tx.writer.find(&TOKENS, sha256)? {
+                record.last_used_at = Some(tx.now);
+                tx.writer.put(&TOKENS, sha256, &record)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = noted {
+            tracing::warn!(%error, "the last use of a session could not be noted");
+        }
     }
 }
 

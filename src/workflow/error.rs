@@ -51,6 +51,9 @@ pub enum Error {
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Random,
+    /// The password is right, and a code is needed too.
+    #[error("this account has a second factor: the code of its authenticator app, or a recovery code, is needed too")]
+    SecondFactorRequired,
     /// Reading or writing state failed. The source is for the log.
     #[error("the appliance could not read or write its state: its log says why")]
     Storage(#[from] store::Error),

@@ -63,7 +63,8 @@ impl Fixture {
             .iter()
             .map(|&(role, environment)| RoleAssignment { role, environment: environment.map(env) })
             .collect();
-        let user = User { name: user(name), roles, disabled: false, created_at: self.clock.now() };
+        let user =
+            User { name: user(name), roles, disabled: false, created_at: self.clock.now(), second_factor: false };
         let record = UserRecord { user: user.clone(), password: String::new() };
         self.workflow.commit(None, |tx| Ok(tx.writer.put(&USERS, &record.user.name, &record)?)).unwrap();
         let token = TokenOf { sha256: String::new(), is_session: true, expires_at: Timestamp::MAX };

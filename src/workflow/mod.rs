@@ -20,12 +20,15 @@ mod environments;
 mod error;
 mod expire;
 mod grants;
+mod half_session;
 mod news;
+mod origin;
 mod page;
 mod password;
 mod people;
 mod random;
 mod requests;
+mod second_factor;
 mod set_up;
 mod settings;
 mod sign_in;
@@ -57,13 +60,16 @@ pub use credentials::{CredentialAdministrator, CredentialChange, NewCredential};
 pub use duration::{DurationError, parse_duration};
 pub use environments::{EnvironmentAdministrator, EnvironmentChange, EnvironmentView, NewEnvironment};
 pub use error::{Error, FieldError};
+pub use half_session::Token as HalfSession;
 pub use news::News;
+pub use origin::Origin;
 pub use page::{Page, PageRequest};
 pub use people::{Administrator, NewUser, UserChange};
 pub use requests::{
     AccessRequestView, Approval, Approver, KeyView, NewAccessRequest, Owner, RequestFilter, Requester, Revealed,
 };
-pub use sign_in::SignedIn;
+pub use second_factor::{Enrolment, SecondFactorView};
+pub use sign_in::{Begun, SignedIn};
 pub use state::StateSummary;
 pub use tokens::{ApiToken, NewApiToken};
 
@@ -92,6 +98,7 @@ struct Inner {
     passwords: password::Passwords,
     throttle: throttle::Throttle,
     check: check::Check,
+    half_sessions: half_session::HalfSessions,
 }
 
 impl std::fmt::Debug for Workflow {
@@ -112,6 +119,7 @@ impl Workflow {
             passwords: password::Passwords::default(),
             throttle: throttle::Throttle::default(),
             check: check::Check::default(),
+            half_sessions: half_session::HalfSessions::default(),
         }));
         let all = grants::all(&workflow.read()?, workflow.0.store.sealer(), workflow.0.clock.now())?;
         workflow.0.publisher.publish(all);

@@ -97,6 +97,7 @@ impl Administrator<'_> {
                 roles: checked_roles(tx, &new.roles)?,
                 disabled: new.disabled,
                 created_at: tx.now,
+                second_factor: false,
             };
             let record = UserRecord { user: user.clone(), password: password.clone() };
             tx.writer.put(&USERS, &user.name, &record)?;

@@ -74,6 +74,13 @@ pub(super) fn password() -> Result<Secret, Error> {
     Ok(Secret::new(text))
 }
 
+/// A code that is written down and typed again: 80 random bits in groups of four.
+pub(super) fn recovery_code() -> Result<Secret, Error> {
+    let number = bytes::<10>()?.iter().fold(0_u128, |number, &byte| number << 8 | u128::from(byte));
+    let groups = [60, 40, 20, 0].map(|below| digits(number >> below, 4, CROCKFORD));
+    Ok(Secret::new(groups.join("-")))
+}
+
 /// What is kept of a token. It is random, so that a fast hash is as good as a slow one.
 pub(super) fn token_sha256(token: &Secret) -> String {
     hex::encode(digest::digest(&digest::SHA256, token.expose().as_bytes()))

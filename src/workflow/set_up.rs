@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, SignedIn, Transaction, Workflow, random, sign_in, transaction::Act};
+use super::{Error, Origin, SignedIn, Transaction, Workflow, random, sign_in, transaction::Act};
 use crate::{
     model::{Role, RoleAssignment, User, UserName},
     secret::Secret,
@@ -48,20 +48,32 @@ impl Workflow {
     }
 
     /// Makes the first administrator with the set-up token, and signs them in.
-    pub fn finish_set_up(&self, token: &Secret, name: &UserName, password: &Secret) -> Result<SignedIn, Error> {
+    pub fn finish_set_up(
+        &self,
+        token: &Secret,
+        name: &UserName,
+        password: &Secret,
+        origin: &Origin,
+    ) -> Result<SignedIn, Error> {
         self.check_set_up_token(token)?;
-        self.make_first(name, password, Some(&random::token_sha256(token)))
+        self.make_first(name, password, Some(&random::token_sha256(token)), origin)
     }
 
     /// Makes the first administrator: for whoever installs the appliance.
     pub fn set_up(&self, name: &UserName, password: &Secret) -> Result<SignedIn, Error> {
         refuse_if_set_up(&self.read()?)?;
-        self.make_first(name, password, None)
+        self.make_first(name, password, None, &Origin::default())
     }
 
-    fn make_first(&self, name: &UserName, password: &Secret, token: Option<&str>) -> Result<SignedIn, Error> {
+    fn make_first(
+        &self,
+        name: &UserName,
+        password: &Secret,
+        token: Option<&str>,
+        origin: &Origin,
+    ) -> Result<SignedIn, Error> {
         let password = self.0.passwords.hash(password)?;
-        let session = sign_in::new_session(name, self.0.clock.now())?;
+        let session = sign_in::new_session(name, origin, self.0.clock.now())?;
         self.commit(None, |tx| {
             refuse_if_set_up(tx.writer)?;
             if let Some(token) = token {
@@ -76,6 +88,7 @@ impl Workflow {
                 roles: vec![RoleAssignment { role: Role::Admin, environment: None }],
                 disabled: false,
                 created_at: tx.now,
+                second_factor: false,
             };
             tx.writer.put(&USERS, name, &UserRecord { user: user.clone(), password: password.clone() })?;
             session.keep(tx)?;

@@ -29,6 +29,10 @@ fn approved(fixture: &Fixture, duration: Option<Duration>) -> (Caller, Caller, C
     (dora, ann, credential, id)
 }
 
+fn sign_in(workflow: &Workflow, name: &str, password: &Secret) -> Result<SignedIn, Error> {
+    workflow.sign_in(name, password, None, &Origin::default())
+}
+
 #[test]
 fn the_set_up_token_works_once_and_for_an_hour() {
     let fixture = Fixture::new();
@@ -37,15 +41,18 @@ fn the_set_up_token_works_once_and_for_an_hour() {
     let void = workflow.begin_set_up().unwrap();
     let token = workflow.begin_set_up().unwrap();
     let (root, secret) = (user("root"), password("correct horse"));
-    assert!(matches!(workflow.finish_set_up(&void, &root, &secret), Err(Error::Unauthenticated)));
-    assert!(matches!(workflow.finish_set_up(&token, &root, &password("short")), Err(Error::Invalid(_))));
+    assert!(matches!(workflow.finish_set_up(&void, &root, &secret, &Origin::default()), Err(Error::Unauthenticated)));
+    assert!(matches!(
+        workflow.finish_set_up(&token, &root, &password("short"), &Origin::default()),
+        Err(Error::Invalid(_))
+    ));
     fixture.advance(60 * MINUTE);
-    assert!(matches!(workflow.finish_set_up(&token, &root, &secret), Err(Error::Unauthenticated)));
+    assert!(matches!(workflow.finish_set_up(&token, &root, &secret, &Origin::default()), Err(Error::Unauthenticated)));
     let token = workflow.begin_set_up().unwrap();
     fixture.advance(59 * MINUTE);
-    let signed_in = workflow.finish_set_up(&token, &root, &secret).unwrap();
+    let signed_in = workflow.finish_set_up(&token, &root, &secret, &Origin::default()).unwrap();
     workflow.caller(&signed_in.token).unwrap().administrator().unwrap();
-    assert!(matches!(workflow.finish_set_up(&token, &user("eve"), &secret), Err(Error::Gone(_))));
+    assert!(matches!(workflow.finish_set_up(&token, &user("eve"), &secret, &Origin::default()), Err(Error::Gone(_))));
     assert!(matches!(workflow.set_up(&user("eve"), &secret), Err(Error::Gone(_))));
     assert!(matches!(workflow.begin_set_up(), Err(Error::Gone(_))));
     let file = std::fs::read(fixture.directory.path().join("csg.redb")).unwrap();
@@ -59,14 +66,14 @@ fn signs_in_and_out() {
     let fixture = Fixture::new();
     let workflow = &fixture.workflow;
     workflow.set_up(&user("root"), &password("correct horse")).unwrap();
-    let session = workflow.sign_in("root", &password("correct horse")).unwrap();
+    let session = sign_in(workflow, "root", &password("correct horse")).unwrap();
     let caller = workflow.caller(&session.token).unwrap();
     for (name, secret) in [("root", "wrong horse"), ("nobody", "correct horse"), ("not a name", "correct horse")] {
-        assert!(matches!(workflow.sign_in(name, &password(secret)), Err(Error::Unauthenticated)), "{name}");
+        assert!(matches!(sign_in(workflow, name, &password(secret)), Err(Error::Unauthenticated)), "{name}");
     }
     caller.sign_out().unwrap();
     assert!(matches!(workflow.caller(&session.token), Err(Error::Unauthenticated)));
-    let session = workflow.sign_in("root", &password("correct horse")).unwrap();
+    let session = sign_in(workflow, "root", &password("correct horse")).unwrap();
     fixture.clock.set(session.expires_at);
     assert!(matches!(workflow.caller(&session.token), Err(Error::Unauthenticated)));
     workflow.expire_due().unwrap();
@@ -78,11 +85,11 @@ fn guessing_is_slowed_down_but_never_locks_out() {
     let workflow = &fixture.workflow;
     workflow.set_up(&user("root"), &password("correct horse")).unwrap();
     for _ in 0..5 {
-        assert!(matches!(workflow.sign_in("root", &password("wrong horse")), Err(Error::Unauthenticated)));
+        assert!(matches!(sign_in(workflow, "root", &password("wrong horse")), Err(Error::Unauthenticated)));
     }
-    assert!(matches!(workflow.sign_in("root", &password("correct horse")), Err(Error::Throttled { .. })));
+    assert!(matches!(sign_in(workflow, "root", &password("correct horse")), Err(Error::Throttled { .. })));
     fixture.advance(MINUTE);
-    workflow.sign_in("root", &password("correct horse")).unwrap();
+    sign_in(workflow, "root", &password("correct horse")).unwrap();
 }
 
 #[test]
@@ -98,7 +105,7 @@ fn a_reset_password_and_disabling_end_sessions_and_tokens() {
     let reset = UserChange { password: Some(password("other battery")), ..UserChange::default() };
     let disable = UserChange { disabled: Some(true), ..UserChange::default() };
     for (change, with) in [(reset, "battery staple"), (disable, "other battery")] {
-        let session = workflow.sign_in("dora", &password(with)).unwrap().token;
+        let session = sign_in(workflow, "dora", &password(with)).unwrap().token;
         let dora = workflow.caller(&session).unwrap();
         let (_, token) = dora.create_api_token(&NewApiToken { name: "ci".into(), duration: None }).unwrap();
         workflow.caller(&token).unwrap();
@@ -106,7 +113,7 @@ fn a_reset_password_and_disabling_end_sessions_and_tokens() {
         for token in [session, token] {
             assert!(matches!(workflow.caller(&token), Err(Error::Unauthenticated)));
         }
-        assert!(matches!(workflow.sign_in("dora", &password(with)), Err(Error::Unauthenticated)));
+        assert!(matches!(sign_in(workflow, "dora", &password(with)), Err(Error::Unauthenticated)));
         assert!(dora.sign_out().is_err() || dora.api_tokens().unwrap().is_empty());
     }
 }
@@ -617,8 +624,8 @@ fn the_trail_tells_what_people_did() {
 fn a_failed_sign_in_leaves_a_trace_but_not_the_name_nobody_has() {
     let fixture = Fixture::new();
     fixture.workflow.set_up(&user("root"), &password("correct horse")).unwrap();
-    fixture.workflow.sign_in("hunter2", &password("x")).unwrap_err();
-    fixture.workflow.sign_in("root", &password("x")).unwrap_err();
+    sign_in(&fixture.workflow, "hunter2", &password("x")).unwrap_err();
+    sign_in(&fixture.workflow, "root", &password("x")).unwrap_err();
     let eve = fixture.person("eve", &[(Role::Auditor, None)]);
     let events = eve.auditor(None).unwrap().events(&EventFilter::default(), &PageRequest::default()).unwrap();
     let refused: Vec<_> =

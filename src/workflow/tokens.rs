@@ -58,6 +58,9 @@ impl Caller {
                 name: Some(new.name.clone()),
                 created_at: tx.now,
                 expires_at: tx.now.plus(life),
+                address: None,
+                client: None,
+                last_used_at: None,
             };
             tx.writer.put(&TOKENS, &random::token_sha256(&token), &record)?;
             record_act(tx, "token.create", &record.id, &new.name)?;
@@ -120,8 +123,17 @@ fn delete(tx: &mut Transaction<'_>, user: &UserName, id: &str) -> Result<(), Err
 
 /// Ends all sessions and API tokens of a person.
 pub(super) fn end_all(tx: &mut Transaction<'_>, user: &UserName) -> Result<(), Error> {
+    end(tx, |record| record.user == *user)
+}
+
+/// Ends all sessions of a person; API tokens go on working.
+pub(super) fn end_sessions(tx: &mut Transaction<'_>, user: &UserName) -> Result<(), Error> {
+    end(tx, |record| record.user == *user && record.name.is_none())
+}
+
+fn end(tx: &mut Transaction<'_>, which: impl Fn(&TokenRecord) -> bool) -> Result<(), Error> {
     for (key, record) in tx.writer.all(&TOKENS, &Span::all(), Order::Ascending)? {
-        if record.user == *user {
+        if which(&record) {
             tx.writer.remove(&TOKENS, &key)?;
         }
     }

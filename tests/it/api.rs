@@ -1,8 +1,10 @@
 //! The REST API, over real HTTP: who may do what, the life of an access request, what goes wrong.
 
+pub(crate) mod authenticator;
 pub(crate) mod harness;
 mod life;
 mod lists;
 mod openapi;
 mod permissions;
 mod refusals;
+mod second_factor;

@@ -85,6 +85,7 @@ fn help() {
         "user disable",
         "user list",
         "user reset-password",
+        "user reset-second-factor",
         "user roles",
         "version",
     ] {

@@ -7,5 +7,6 @@ mod live;
 mod queue;
 mod requests;
 mod scale;
+mod second_factor;
 mod sessions;
 mod setup;

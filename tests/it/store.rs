@@ -11,7 +11,7 @@ use csg::{
     model::{CloudId, EnvironmentId, Publisher, ServiceId, Status, UserName},
     secret::Secret,
     store::{MasterKey, Store},
-    workflow::{AccessRequestView, Caller, Error, Page, PageRequest, RequestFilter, Workflow},
+    workflow::{AccessRequestView, Caller, Error, Origin, Page, PageRequest, RequestFilter, Workflow},
 };
 
 use crate::api::harness::PASSWORD;
@@ -33,7 +33,7 @@ fn open_at(path: &Path) -> Workflow {
 }
 
 fn sign_in(workflow: &Workflow, name: &str) -> Caller {
-    let signed_in = workflow.sign_in(name, &Secret::new(PASSWORD)).unwrap();
+    let signed_in = workflow.sign_in(name, &Secret::new(PASSWORD), None, &Origin::default()).unwrap();
     workflow.caller(&signed_in.token).unwrap()
 }
 

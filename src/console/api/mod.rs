@@ -11,6 +11,7 @@ pub(crate) mod list;
 mod me;
 mod merge;
 pub(crate) mod openapi;
+mod second_factor;
 mod sessions;
 mod settings;
 mod span;
@@ -50,8 +51,13 @@ pub(crate) fn routes() -> Router<State> {
             get(access_requests::list_in_environment).post(access_requests::create),
         )
         .route("/me", get(me::show))
-        .route("/sessions", post(sessions::create))
+        .route("/me/password", post(second_factor::change_password))
+        .route("/me/second-factor", get(second_factor::show).post(second_factor::begin))
+        .route("/me/second-factor/confirm", post(second_factor::confirm))
+        .route("/me/second-factor/disable", post(second_factor::disable))
+        .route("/sessions", get(sessions::list).post(sessions::create))
         .route("/sessions/current", delete(sessions::delete))
+        .route("/sessions/{id}", delete(sessions::end))
         .route("/settings", get(settings::show).post(settings::change))
         .route("/system", get(system::show))
         .route("/tokens", get(tokens::list).post(tokens::create))
@@ -60,4 +66,5 @@ pub(crate) fn routes() -> Router<State> {
         .route("/users/{id}", patch(users::change).get(users::show))
         .route("/users/{id}/tokens", get(users::tokens))
         .route("/users/{id}/tokens/{token}", delete(users::delete_token))
+        .route("/users/{id}/second-factor", delete(second_factor::reset))
 }

@@ -15,7 +15,8 @@ use utoipa::{
 };
 
 use super::{
-    access_requests, audit, ca, clouds, credentials, environments, me, sessions, settings, system, tokens, users,
+    access_requests, audit, ca, clouds, credentials, environments, me, second_factor, sessions, settings, system,
+    tokens, users,
 };
 use crate::console::error::Problem;
 
@@ -51,7 +52,14 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
     paths(
         sessions::create,
         sessions::delete,
+        sessions::list,
+        sessions::end,
         me::show,
+        second_factor::change_password,
+        second_factor::show,
+        second_factor::begin,
+        second_factor::confirm,
+        second_factor::disable,
         tokens::list,
         tokens::create,
         tokens::delete,
@@ -85,6 +93,7 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
         users::change,
         users::tokens,
         users::delete_token,
+        second_factor::reset,
         audit::list,
         ca::show,
         settings::show,

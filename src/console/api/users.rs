@@ -32,11 +32,13 @@ pub(crate) struct Person {
     roles: Vec<RoleAssignment>,
     disabled: bool,
     created_at: Timestamp,
+    /// Does signing in need a code of an authenticator app, besides the password?
+    second_factor: bool,
 }
 
 impl From<User> for Person {
-    fn from(User { name, roles, disabled, created_at }: User) -> Self {
-        Self { username: name, roles, disabled, created_at }
+    fn from(User { name, roles, disabled, created_at, second_factor }: User) -> Self {
+        Self { username: name, roles, disabled, created_at, second_factor }
     }
 }
 

@@ -21,9 +21,11 @@ mod problem;
 mod redirect;
 mod request_access;
 mod search;
+mod second_factor;
 mod setup;
 mod several;
 mod sign_in;
+mod sign_in_code;
 mod snippets;
 mod usage;
 mod visitor;
@@ -56,6 +58,9 @@ pub(crate) fn routes() -> Router<State> {
         .route("/access-requests/{id}/withdraw", post(access_request::withdraw))
         .route("/account", get(account::show))
         .route("/account/password", post(account::change_password))
+        .route("/account/second-factor", get(second_factor::show).post(second_factor::begin))
+        .route("/account/second-factor/confirm", get(second_factor::back).post(second_factor::confirm))
+        .route("/account/second-factor/disable", get(second_factor::back).post(second_factor::disable))
         .route("/account/sessions/end", post(account::end_session))
         .route("/ca/{form}", get(authority::download))
         .route("/clients", get(clients::show))
@@ -65,6 +70,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/search", get(search::show))
         .route("/setup", get(setup::show).post(setup::submit))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/code", get(sign_in_code::show).post(sign_in_code::submit))
         .route("/sign-out", post(sign_in::sign_out))
         .merge(admin::routes())
         .route("/welcome", get(welcome::show))

@@ -19,7 +19,7 @@ use crate::{
     },
     model::UserName,
     secret::Secret,
-    workflow,
+    workflow::{self, Origin},
 };
 
 #[derive(Default, Deserialize)]
@@ -71,7 +71,7 @@ pub(crate) async fn show(FromState(state): FromState<State>, link: Result<Query<
     }
 }
 
-pub(crate) async fn submit(FromState(state): FromState<State>, request: Request) -> Response {
+pub(crate) async fn submit(FromState(state): FromState<State>, origin: Origin, request: Request) -> Response {
     if let Err(problem) = csrf::check_origin(request.headers()) {
         return problem.into_response();
     }
@@ -93,7 +93,7 @@ pub(crate) async fn submit(FromState(state): FromState<State>, request: Request)
     };
     let (token, password) = (Secret::new(form.token.as_str()), form.password.clone());
     let workflow = state.workflow.clone();
-    let made = session::blocking(move || Ok(workflow.finish_set_up(&token, &name, &password))).await;
+    let made = session::blocking(move || Ok(workflow.finish_set_up(&token, &name, &password, &origin))).await;
     match made {
         Err(problem) => problem.into_response(),
         Ok(Ok(signed_in)) => {

@@ -1,5 +1,7 @@
 //! Signing in and out.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::{
     extract::State as FromState,
@@ -9,14 +11,14 @@ use axum::{
 
 use super::{
     form::{Fields, Submitted},
-    page, redirect,
+    page, redirect, sign_in_code,
     visitor::{Visitor, tell},
 };
 use crate::{
     console::{State, cookie, error::Problem, session},
     model::Permission,
     secret::Secret,
-    workflow::{Caller, Error, SignedIn},
+    workflow::{Begun, Caller, Error, Origin, SignedIn, Workflow},
 };
 
 #[derive(Default, Template)]
@@ -43,25 +45,50 @@ pub(crate) async fn show(FromState(state): FromState<State>, uri: Uri, visitor: 
 }
 
 /// Begins a session with a new token, whatever token the browser came with, which ends.
-pub(crate) async fn submit(FromState(state): FromState<State>, headers: HeaderMap, fields: Fields) -> Response {
+pub(crate) async fn submit(
+    FromState(state): FromState<State>,
+    origin: Origin,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Response {
     let (workflow, name, password) =
         (state.workflow.clone(), fields.text("username").to_owned(), fields.secret("password"));
     let before = cookie::SESSION.find(&state, &headers).map(Secret::new);
     let done = session::blocking(move || {
-        let signed_in = workflow.sign_in(&name, &password);
-        if let (Ok(_), Some(before)) = (&signed_in, before)
-            && let Ok(before) = workflow.caller(&before)
-        {
-            before.sign_out()?;
+        let begun = workflow.begin_sign_in(&name, &password, &origin);
+        if matches!(begun, Ok(Begun::Whole(_))) {
+            end_before(&workflow, before)?;
         }
-        Ok(signed_in)
+        Ok(begun)
     });
     let next = redirect::own(fields.text("next"));
     match done.await {
         Err(problem) => problem.into_response(),
-        Ok(Ok(signed_in)) => begin(&state, redirect::see(next), &signed_in),
+        Ok(Ok(Begun::Half(half))) => sign_in_code::ask(&state, &half, next),
+        Ok(Ok(Begun::Whole(signed_in))) => begin(&state, redirect::see(next), &signed_in),
         Ok(Err(error)) => again(&SignIn { username: fields.text("username"), next, ..SignIn::default() }, error),
     }
+}
+
+/// Ends the session that the browser came with: nobody goes on in one that they have not begun.
+pub(super) fn end_before(workflow: &Workflow, before: Option<Secret>) -> Result<(), Error> {
+    match before.map(|before| workflow.caller(&before)) {
+        Some(Ok(before)) => before.sign_out(),
+        _ => Ok(()),
+    }
+}
+
+/// The form, for whoever took too long over the code, or tried too many.
+pub(super) fn begin_again(next: &str) -> Response {
+    let text = "The code took too long, or too many were tried. Sign in again from the beginning.";
+    let form = SignIn { next, problem: Some(text.to_owned()), ..SignIn::default() };
+    (StatusCode::UNAUTHORIZED, page(&form)).into_response()
+}
+
+/// How long to wait: for the header, and in words.
+pub(super) fn seconds(retry_after: Duration) -> (u64, String) {
+    let seconds = retry_after.as_secs().max(1);
+    (seconds, format!("{seconds} {}", if seconds == 1 { "second" } else { "seconds" }))
 }
 
 fn again(form: &SignIn<'_>, error: Error) -> Response {
@@ -72,11 +99,10 @@ fn again(form: &SignIn<'_>, error: Error) -> Response {
             (StatusCode::UNAUTHORIZED, text.to_owned(), None)
         }
         Error::Throttled { retry_after } => {
-            let seconds = retry_after.as_secs().max(1);
-            let unit = if seconds == 1 { "second" } else { "seconds" };
+            let (seconds, words) = seconds(retry_after);
             let text = format!(
-                "There were many attempts with this name, so each one has to wait a little now. \
-                 Try again in {seconds} {unit}. Nobody is locked out for good."
+                "There were many attempts with this name or from your address, so each one has to wait a little now. \
+                 Try again in {words}. Nobody is locked out for good."
             );
             (StatusCode::TOO_MANY_REQUESTS, text, Some(seconds))
         }

@@ -6,6 +6,7 @@ pub mod authority;
 pub mod credentials;
 pub mod environments;
 pub mod events;
+pub mod second_factors;
 pub mod set_up;
 pub mod settings;
 pub mod tokens;

@@ -21,4 +21,13 @@ pub struct TokenRecord {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// The address that it was begun from, as far as it is known.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// The program that it was begun with, as that calls itself.
+    #[serde(default)]
+    pub client: Option<String>,
+    /// When it was used last, to some minutes.
+    #[serde(default)]
+    pub last_used_at: Option<Timestamp>,
 }

@@ -51,6 +51,11 @@ pub(crate) struct Answer {
 impl Console {
     /// With nobody in it.
     pub(crate) fn empty() -> Self {
+        Self::reached_at("http://127.0.0.1:3129")
+    }
+
+    /// The same, where people's browsers find it at `url`.
+    pub(crate) fn reached_at(url: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap());
         let audit = Audit::open(&directory.path().join("audit"), Settings::default(), clock.clone()).unwrap();
@@ -61,7 +66,7 @@ impl Console {
             authority: Arc::new(Authority::generate(clock.now(), &permitted).unwrap()),
             audit: audit.reader(),
             endpoint: ENDPOINT.into(),
-            console: "http://127.0.0.1:3129".into(),
+            console: url.into(),
             system: console::System {
                 started_at: clock.now(),
                 data_dir: directory.path().into(),

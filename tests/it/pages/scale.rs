@@ -68,7 +68,13 @@ fn fill(console: &Console) {
     let all = |writer: &mut Writer| {
         for number in 0..PEOPLE {
             let role = RoleAssignment { role: Role::Developer, environment: None };
-            let user = User { name: person(number), roles: vec![role], disabled: false, created_at: now };
+            let user = User {
+                name: person(number),
+                roles: vec![role],
+                disabled: false,
+                created_at: now,
+                second_factor: false,
+            };
             writer.put(&USERS, &user.name.clone(), &UserRecord { user, password: String::new() })?;
         }
         for number in 0..REQUESTS {

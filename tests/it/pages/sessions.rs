@@ -1,5 +1,7 @@
 //! Signing in and out, and what another site can't make a browser do.
 
+use csg::{model::UserName, secret::Secret};
+
 use super::browser::{Browser, location};
 use crate::api::harness::{Console, PASSWORD};
 
@@ -122,8 +124,11 @@ fn a_new_password_ends_the_other_sessions() {
     let short = change(PASSWORD, "short");
     assert!(short.status == 422 && short.text.contains("id=\"new-error\""), "{}", short.text);
     there.page("/account");
+    let before = here.cookies.borrow()["csg_session"].clone();
     let done = change(PASSWORD, "another battery");
     assert_eq!(location(&done), "/account");
+    assert_ne!(here.cookies.borrow()["csg_session"], before, "a new token");
+    assert_eq!(console.get("/me", &before).status, 401);
     assert!(here.page("/account").contains("Your password is changed."));
     assert!(!here.page("/account").contains("Your password is changed."), "told once");
     assert_eq!(there.get("/account").status, 303, "signed out there");
@@ -157,4 +162,24 @@ fn what_goes_wrong_is_a_page_for_people_and_a_problem_for_programs() {
     }
     console.call("GET", "/nothing", &[], None).problem(404);
     console.call("GET", "/api/v1/nothing", &[("accept", "text/html")], None).problem(404);
+}
+
+#[test]
+fn over_tls_cookies_are_for_this_host_and_tls_alone_and_browsers_stay_with_it() {
+    let console = Console::reached_at("https://gateway.example:3129");
+    console.workflow.set_up(&UserName::new("root").unwrap(), &Secret::new(PASSWORD)).unwrap();
+    let browser = Browser::new(&console);
+    let answer = browser.post("/sign-in", &[("username", "root"), ("password", PASSWORD)]);
+    let cookie = answer.header("set-cookie");
+    // RFC 6265bis, section 4.1.3.2: the prefix asks for exactly these, and for no Domain.
+    assert!(cookie.starts_with("__Host-csg_session=") && !cookie.contains("Domain"), "{cookie}");
+    for part in ["; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/;"] {
+        assert!(cookie.contains(part), "{part}: {cookie}");
+    }
+    assert_eq!(answer.header("strict-transport-security"), "max-age=31536000");
+    // The name without the prefix, which a neighbour host could have set, is worth nothing.
+    let token = browser.cookies.borrow()["__Host-csg_session"].clone();
+    let plain = format!("csg_session={token}");
+    assert_eq!(console.call("GET", "/api/v1/me", &[("cookie", &plain)], None).status, 401);
+    assert_eq!(Console::empty().call("GET", "/setup", &[], None).header("strict-transport-security"), "");
 }

@@ -1,0 +1,1 @@
+"""People before a browser, and what they look at."""
