@@ -109,6 +109,22 @@ class Person:
         assert self.path.startswith("/access-requests/"), self.text()
         return self.path.rsplit("/", 1)[1]
 
+    def decide(self, request: str, button: str = "Approve access", comment: str = "") -> None:
+        """Decides on a request, as an approver."""
+        self.visit(f"/access-requests/{request}/decide")
+        credentials = self.page.get_by_role("radio")
+        if button == "Approve access" and not any(radio.is_checked() for radio in credentials.all()):
+            credentials.first.check()
+        self.page.get_by_label(re.compile("^Comment")).fill(comment)
+        self.press(button)
+
+    def end(self, request: str, button: str, comment: str = "") -> None:
+        """Revokes or archives a request, as an approver: on its page, then once more on the page that says what stops."""
+        self.visit(f"/access-requests/{request}")
+        self._leads_on(self.page.locator("main").get_by_role("link", name=re.compile(f"^{button}")))
+        self.page.get_by_label(re.compile("^Comment")).fill(comment)
+        self.press(button)
+
     def take_secret(self, request: str) -> tuple[str, str]:
         """Key and secret, out of the page that shows them once."""
         self.visit(f"/access-requests/{request}")

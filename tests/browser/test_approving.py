@@ -1,0 +1,71 @@
+"""Deciding on access requests, as an approver does it on the pages, and what that means for who asked."""
+
+import re
+from collections.abc import Callable
+
+from browsing.person import Person
+from browsing.site import Site
+from harness.calls import call, refused
+from harness.clients import Way
+from harness.cloud import Key
+
+
+def waiting(person: Person) -> int:
+    """The count beside "Requests" in the navigation."""
+    count = person.page.locator('nav.side a[href="/access-requests"] .count')
+    return int(re.findall(r"\d+", count.inner_text())[0]) if count.count() else 0
+
+
+def test_approve_and_revoke(cloud_site: Site, browse: Callable):
+    dora, anna = browse(cloud_site.url).sign_in("dora"), browse(cloud_site.url).sign_in("anna")
+    before = waiting(anna)
+    request = dora.ask("DynamoDB", why="orders of the web shop")
+    anna.visit("/access-requests")
+    assert waiting(anna) == before + 1
+    with anna.page.expect_navigation():
+        anna.page.locator(f'main a[href*="{request}"]').first.click()
+    if not anna.path.endswith("/decide"):
+        anna.visit(f"/access-requests/{request}/decide")
+    text = anna.text()
+    for part in ("dora", "DynamoDB", "orders of the web shop", "will be able to call every operation"):
+        assert part in text, part
+    anna.decide(request, comment="until Christmas")
+    dora.visit(f"/access-requests/{request}")
+    assert "until Christmas" in dora.text()
+    way = Way(cloud_site.gateway.proxy_url, cloud_site.gateway.ca, Key(*dora.take_secret(request)))
+    call(way, "dynamodb")
+    anna.end(request, "Revoke", comment="no longer needed")
+    assert refused(way, "dynamodb").message == "Client is not Active"
+    dora.visit(f"/access-requests/{request}")
+    assert "Revoked" in dora.text() and "no longer needed" in dora.text()
+
+
+def test_deny(cloud_site: Site, browse: Callable):
+    dora, anna = browse(cloud_site.url).sign_in("dora"), browse(cloud_site.url).sign_in("anna")
+    request = dora.ask("Lambda")
+    anna.decide(request, "Deny", comment="use the shared function")
+    dora.visit(f"/access-requests/{request}")
+    assert "Denied" in dora.text() and "use the shared function" in dora.text()
+
+
+def test_without_javascript(cloud_site: Site, browse: Callable):
+    dora = browse(cloud_site.url).sign_in("dora")
+    anna = browse(cloud_site.url, java_script_enabled=False).sign_in("anna")
+    request = dora.ask("Simple Email Service")
+    anna.decide(request)
+    anna.end(request, "Revoke", comment="a test")
+    dora.visit(f"/access-requests/{request}")
+    assert "Revoked" in dora.text()
+
+
+def test_decided_meanwhile(cloud_site: Site, browse: Callable):
+    dora = browse(cloud_site.url).sign_in("dora")
+    anna, admin = browse(cloud_site.url).sign_in("anna"), browse(cloud_site.url).sign_in("admin")
+    request = dora.ask("Glacier")
+    admin.visit(f"/access-requests/{request}/decide")
+    # What is being typed is not taken away when the request changes elsewhere.
+    admin.page.get_by_label(re.compile("^Comment")).fill("yes")
+    anna.decide(request, "Deny", comment="no")
+    admin.press("Approve access")
+    assert "came too late" in admin.text() and "yes" in admin.page.get_by_label("Your comment was").input_value()
+    assert cloud_site.people["dora"].get(f"/access-requests/{request}")["status"] == "denied"
