@@ -30,7 +30,7 @@ use crate::{
     clock::Clock,
     config::{Config, OnFailure},
     console,
-    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts},
+    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, Threads},
 };
 
 /// Hosts whose certificates are kept ready.
@@ -116,6 +116,7 @@ fn parts(state: &State, audit: &Audit, clock: &Clock) -> Result<Parts, StartErro
 
 fn gateway_config(config: &Config) -> Result<GatewayConfig, StartError> {
     Ok(GatewayConfig {
+        threads: Threads::OnePerProcessor,
         max_buffered_body: config.gateway.max_buffered_body,
         on_audit_failure: match config.audit.on_failure {
             OnFailure::Allow => OnAuditFailure::Allow,

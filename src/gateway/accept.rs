@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Deps, connect};
+use super::{Deps, connect, upstream::Pools};
 
 /// Connections at one time; one more waits in the kernel's queue until another ends.
 const CONNECTIONS: usize = 16_384;
@@ -35,8 +35,13 @@ pub(super) struct Accepted {
     /// Cancelled when the appliance is asked to stop: what is in flight finishes, nothing new begins.
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
-    _place: Arc<OwnedSemaphorePermit>,
+    /// Connections to the cloud, of the thread that serves this one.
+    pub(super) pools: Arc<Pools>,
+    _place: Arc<Place>,
 }
+
+/// Among all connections, and among those of a thread.
+type Place = (OwnedSemaphorePermit, Arc<()>);
 
 /// Serves `listener` until `stop`, then waits for what is in flight.
 pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: CancellationToken) {
@@ -49,13 +54,16 @@ pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: Cancell
         };
         match next {
             Ok((tcp, peer)) => {
+                let Some((worker, presence)) = deps.workers.least_busy() else { break };
                 let accepted = Accepted {
                     client: peer.ip().to_canonical().to_string().into(),
-                    stop: stop.clone(),
+                    // One of its own: threads would wait for each other at one that they share.
+                    stop: stop.child_token(),
                     tasks: tasks.clone(),
-                    _place: Arc::new(place),
+                    pools: Arc::clone(&worker.pools),
+                    _place: Arc::new((place, presence)),
                 };
-                tasks.spawn(sniff(Arc::clone(&deps), tcp, accepted));
+                tasks.spawn_on(sniff(Arc::clone(&deps), tcp.into_std(), accepted), &worker.runtime);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted; is the limit of open files too low?");
@@ -68,11 +76,14 @@ pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: Cancell
     tasks.wait().await;
 }
 
-async fn sniff(deps: Arc<Deps>, tcp: TcpStream, accepted: Accepted) {
-    if let Err(error) = prepare(&tcp) {
-        tracing::debug!(%error, client = %accepted.client, "the connection ended at once");
-        return;
-    }
+async fn sniff(deps: Arc<Deps>, tcp: io::Result<std::net::TcpStream>, accepted: Accepted) {
+    let tcp = match tcp.and_then(prepare) {
+        Ok(tcp) => tcp,
+        Err(error) => {
+            tracing::debug!(%error, client = %accepted.client, "the connection ended at once");
+            return;
+        }
+    };
     let mut first = [0];
     let peeked = tokio::select! {
         () = accepted.stop.cancelled() => return,
@@ -89,9 +100,11 @@ async fn sniff(deps: Arc<Deps>, tcp: TcpStream, accepted: Accepted) {
     }
 }
 
-fn prepare(tcp: &TcpStream) -> io::Result<()> {
+/// From now on the events of `tcp` come to the thread that this runs on.
+fn prepare(tcp: std::net::TcpStream) -> io::Result<TcpStream> {
     tcp.set_nodelay(true)?;
-    let socket = SockRef::from(tcp);
+    let socket = SockRef::from(&tcp);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(DEAD_PEER / 2))?;
-    socket.set_tcp_user_timeout(Some(DEAD_PEER))
+    socket.set_tcp_user_timeout(Some(DEAD_PEER))?;
+    TcpStream::from_std(tcp)
 }

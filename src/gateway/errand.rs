@@ -1,6 +1,6 @@
 //! Calls of the appliance's own, over the same way to the cloud as its clients' calls: the same roots, overrides, names.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{
     Gateway,
     body::RequestBody,
-    upstream::{causes, dial_error, in_origin_form},
+    upstream::{Pool, causes, dial_error, in_origin_form},
 };
 
 /// For all of it: somebody waits.
@@ -44,7 +44,8 @@ impl Gateway {
 
     async fn run_errand(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ErrandError> {
         let mut request = request.map(|body| RequestBody::Own(Some(body)));
-        let pool = self.0.upstream.pool(&request.uri().host().unwrap_or_default().into());
+        // Nothing is kept for the next one, which may be days away.
+        let pool = Arc::new(Pool::new(&request.uri().host().unwrap_or_default().into()));
         in_origin_form(request.uri_mut());
         let answer = self.0.upstream.call(&pool, request).await.map_err(|error| match dial_error(&error) {
             Some(dial) => ErrandError::Dial(dial.to_string()),

@@ -69,7 +69,7 @@ pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, acc
     };
     match result {
         Ok(Ok(Some(tls))) => {
-            let pool = deps.upstream.pool(&target.name);
+            let pool = accepted.pools.of(&target.name);
             serve(deps, tls, Intercepted { target, accepted, pool, turns: Turns::new() }).await;
         }
         Ok(Ok(None)) => {}

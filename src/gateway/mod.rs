@@ -28,6 +28,7 @@ mod turn;
 mod upload;
 mod upstream;
 mod verify;
+mod workers;
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::{hold::Budget, ledger::CallIds, upstream::Upstream};
+use self::{hold::Budget, ledger::CallIds, upstream::Upstream, workers::Workers};
 use crate::{
     audit::Sink,
     ca::LeafCache,
@@ -47,7 +48,10 @@ use crate::{
 };
 
 pub use self::errand::ErrandError;
-pub use self::upstream::{Address, UpstreamConfig, UpstreamError};
+pub use self::{
+    upstream::{Address, UpstreamConfig, UpstreamError},
+    workers::Threads,
+};
 
 /// Derived signing keys kept, of clients and of the cloud each: a few hundred bytes apiece.
 const SIGNING_KEYS: usize = 16_384;
@@ -66,6 +70,8 @@ pub struct GatewayConfig {
     pub passthrough: Vec<HostPattern>,
     /// Refuse clients that send no SNI.
     pub require_sni: bool,
+    /// On which threads clients are served.
+    pub threads: Threads,
     /// How cloud hosts are reached.
     pub upstream: UpstreamConfig,
 }
@@ -110,6 +116,9 @@ pub enum GatewayError {
     /// The system gives no randomness.
     #[error("the system gives no random bytes")]
     Random,
+    /// The system gives no more threads, or no more open files.
+    #[error("the threads that serve clients can't be started: {0}")]
+    Threads(#[source] std::io::Error),
     /// The way to the cloud.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -135,6 +144,7 @@ struct Deps {
     require_sni: bool,
     sink: Sink,
     upstream: Upstream,
+    workers: Workers,
 }
 
 impl Gateway {
@@ -157,6 +167,7 @@ impl Gateway {
             require_sni: config.require_sni,
             sink: parts.sink,
             upstream: Upstream::new(config.upstream)?,
+            workers: Workers::start(config.threads).map_err(GatewayError::Threads)?,
         })))
     }
 

@@ -58,7 +58,7 @@ const DOWNLOADS: usize = 8;
 
 impl Plan {
     const CHECK: Self =
-        Self { rounds: 5, calls: Duration::from_secs(1), downloads: Duration::from_millis(300), idle: 1_000 };
+        Self { rounds: 5, calls: Duration::from_secs(1), downloads: Duration::from_millis(300), idle: 2_000 };
     const FULL: Self =
         Self { rounds: 7, calls: Duration::from_millis(1_800), downloads: Duration::from_millis(500), idle: 2_000 };
 }
@@ -102,7 +102,8 @@ async fn main() -> Result<ExitCode> {
     for peer in peers {
         println!("figure: {}", report::comparison(gateway, peer));
     }
-    Ok(peers.first().filter(|_| args.check).map_or(ExitCode::SUCCESS, |peer| check(gateway, peer)))
+    // The gateway keeps a record of each call, so the mark is against the nginx that does.
+    Ok(peers.last().filter(|_| args.check).map_or(ExitCode::SUCCESS, |peer| check(gateway, peer)))
 }
 
 /// Says what is as it has to be, the sum as `cargo test` does.

@@ -11,11 +11,15 @@ use http::{Request, Response, Uri};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use tokio::net::TcpStream;
 
-use self::{connector::Connector, dns::Resolver, link::Link, pool::Pools};
+use self::{connector::Connector, dns::Resolver, link::Link};
 use super::body::RequestBody;
 use crate::model::host_pattern::HostPattern;
 
-pub(super) use self::{connector::DialError, link::CloudBody, pool::Pool};
+pub(super) use self::{
+    connector::DialError,
+    link::CloudBody,
+    pool::{Pool, Pools},
+};
 
 /// Where a dial that is not by DNS goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,20 +66,14 @@ pub(super) enum CallError {
 /// Calls cloud hosts.
 pub(super) struct Upstream {
     connector: Connector,
-    pools: Arc<Pools>,
 }
 
 impl Upstream {
-    /// Public roots and `config`'s, HTTP/1.1. Must be called inside a Tokio runtime.
+    /// Public roots and `config`'s, HTTP/1.1.
     pub(super) fn new(config: UpstreamConfig) -> Result<Self, UpstreamError> {
         let resolver = Resolver::system().map_err(|error| UpstreamError::Resolver(error.to_string()))?;
         let connector = Connector::new(tls(config.extra_roots)?, resolver, config.overrides);
-        Ok(Self { connector, pools: Pools::start() })
-    }
-
-    /// Where the connections to `host` are kept; for [`Upstream::call`].
-    pub(super) fn pool(&self, host: &Arc<str>) -> Arc<Pool> {
-        self.pools.of(host)
+        Ok(Self { connector })
     }
 
     /// Sends `request`, whose target is in origin form, to the host of `pool`; sent again by itself only if no byte of it

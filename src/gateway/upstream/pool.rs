@@ -27,7 +27,7 @@ pub(in crate::gateway) struct Pool {
 }
 
 impl Pool {
-    fn new(host: &Arc<str>) -> Self {
+    pub(in crate::gateway) fn new(host: &Arc<str>) -> Self {
         Self { host: Arc::clone(host), idle: Mutex::default() }
     }
 
@@ -57,19 +57,19 @@ impl Pool {
     }
 }
 
-/// The pools by host.
-pub(super) struct Pools(Mutex<HashMap<Arc<str>, Arc<Pool>>>);
+/// The pools of a thread, by host.
+pub(in crate::gateway) struct Pools(Mutex<HashMap<Arc<str>, Arc<Pool>>>);
 
 impl Pools {
     /// Must be called inside a Tokio runtime: idle connections are closed there.
-    pub(super) fn start() -> Arc<Self> {
+    pub(in crate::gateway) fn start() -> Arc<Self> {
         let pools = Arc::new(Self(Mutex::default()));
         tokio::spawn(sweep(Arc::downgrade(&pools)));
         pools
     }
 
     /// That of `host`.
-    pub(super) fn of(&self, host: &Arc<str>) -> Arc<Pool> {
+    pub(in crate::gateway) fn of(&self, host: &Arc<str>) -> Arc<Pool> {
         let mut pools = lock(&self.0);
         Arc::clone(pools.entry(Arc::clone(host)).or_insert_with(|| Arc::new(Pool::new(host))))
     }

@@ -7,7 +7,7 @@ use csg::{
     ca::{Authority, LeafCache, NameConstraints},
     clock::Clock,
     cloud::aws::Catalogue,
-    gateway::{Address, Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, UpstreamConfig},
+    gateway::{Address, Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, Threads, UpstreamConfig},
     model::{
         AccessKeyId, AccessRequestId, AccountId, CallRecord, CloudIdentity, CredentialId, EnvironmentId, Grant,
         LiveGrant, Publisher, ServiceId, Snapshot, UserName, host_pattern::HostPattern,
@@ -261,6 +261,7 @@ impl Default for Plan {
             audit: Settings { interval: Duration::from_millis(1), ..Settings::default() },
             cloud: Identity::Right,
             config: GatewayConfig {
+                threads: Threads::OfCaller,
                 max_buffered_body: 1024 * 1024,
                 on_audit_failure: OnAuditFailure::Deny,
                 passthrough: Vec::new(),
