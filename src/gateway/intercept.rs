@@ -60,7 +60,7 @@ pub(super) struct Intercepted {
 
 type Tunnel = TokioIo<Upgraded>;
 
-/// Serves one tunnel to its end.
+/// Ends the TLS of a tunnel, and has the calls that come out of it answered.
 pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, accepted: Accepted) {
     let handshake = timeout(HANDSHAKE, handshake(&deps, TokioIo::new(io), &target));
     let result = tokio::select! {
@@ -69,8 +69,9 @@ pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, acc
     };
     match result {
         Ok(Ok(Some(tls))) => {
-            let pool = accepted.pools.of(&target.name);
-            serve(deps, tls, Intercepted { target, accepted, pool, turns: Turns::new() }).await;
+            let (pool, tasks) = (accepted.pools.of(&target.name), accepted.tasks.clone());
+            // A task of its own: this one has room for a handshake, which a connection need not keep.
+            tasks.spawn(serve(deps, tls, Intercepted { target, accepted, pool, turns: Turns::new() }));
         }
         Ok(Ok(None)) => {}
         // Clients that don't trust the CA yet end here; their alert says so.
