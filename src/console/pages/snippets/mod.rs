@@ -137,7 +137,10 @@ impl Values<'_> {
         let fetch = self.fetch_ca();
         let code = format!("pip install boto3\n{fetch}export AWS_SECRET_ACCESS_KEY={SECRET}\n");
         Snippet::new("boto3", "boto3", "Python 3. The secret stays in the environment, not in the code.", code)
-            .with_file("main.py, run by python main.py", self.sample.boto3(self.endpoint, self.key, self.region))
+            .with_file(
+                "Put this in main.py, then run python3 main.py:",
+                self.sample.boto3(self.endpoint, self.key, self.region),
+            )
     }
 
     fn javascript(&self) -> Snippet {
@@ -153,7 +156,7 @@ impl Values<'_> {
             "AWS SDK for JavaScript v3, which reads no proxy by itself: it is given an agent.",
             code,
         )
-        .with_file("main.mjs, run by node main.mjs", self.sample.javascript())
+        .with_file("Put this in main.mjs, then run node main.mjs:", self.sample.javascript())
     }
 
     fn java(&self) -> Snippet {
@@ -182,7 +185,7 @@ impl Values<'_> {
             self.sample.service
         );
         Snippet::new("go", "Go", "AWS SDK for Go v2 reads all of it from the environment.", code)
-            .with_file("main.go, run by go run .", self.sample.go())
+            .with_file("Put this in main.go, then run go run main.go:", self.sample.go())
     }
 
     fn rust(&self) -> Snippet {
@@ -200,7 +203,7 @@ impl Values<'_> {
             "AWS SDK for Rust, which reads neither proxy nor CA by itself: it is given an HTTP client that does.",
             code,
         )
-        .with_file("src/main.rs, run by cargo run", self.sample.rust())
+        .with_file("Put this in src/main.rs, then run cargo run:", self.sample.rust())
     }
 
     fn terraform(&self) -> Snippet {
@@ -216,7 +219,7 @@ impl Values<'_> {
         let code =
             format!("{}export TF_VAR_csg_secret={SECRET}\nunset AWS_SESSION_TOKEN AWS_PROFILE\n", self.fetch_ca());
         Snippet::new("terraform", "Terraform", "The provider of AWS, version 5 or later.", code)
-            .with_file("csg.tf", provider)
+            .with_file("Put this beside your other files, in csg.tf:", provider)
     }
 
     fn docker(&self) -> Snippet {

@@ -28,7 +28,7 @@ impl Sample {
             "lambda" => sample("lambda", "list-functions", "lambda", "Lambda"),
             "redshift" => sample("redshift", "describe-clusters", "redshift", "Redshift"),
             "route53" => sample("route53", "list-hosted-zones", "route-53", "Route53"),
-            "ses" => sample("ses", "get-send-quota", "ses", "SES"),
+            "ses" => sample("ses", "list-identities", "ses", "SES"),
             "sns" => sample("sns", "list-topics", "sns", "SNS"),
             _ => sample("dynamodb", "list-tables", "dynamodb", "DynamoDB"),
         }
