@@ -27,7 +27,7 @@ def test_without_javascript(cloud_site: Site, browse: Callable):
     dora.visit(f"/access-requests/{request}")
     # The tabs of the set-up are radio buttons: they need no script.
     dora.page.get_by_text("Terraform", exact=True).click()
-    assert "provider" in dora.page.get_by_label("Set-up for Terraform").inner_text()
+    assert "provider" in dora.page.get_by_label("A file for Terraform").inner_text()
     dora.press("Rotate the key")
     works(cloud_site, dora.take_secret(request), "dynamodb")
 

@@ -12,6 +12,7 @@ import argparse
 import io
 import json
 import re
+import ssl
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -203,6 +204,20 @@ def answer(status: str, kind: str, text: str, start_response, extra=()):
     return [body]
 
 
+class PatientContext(ssl.SSLContext):
+    """Shakes hands where a connection is served, not where it is accepted: who connects and says nothing holds up
+    nobody else."""
+
+    def wrap_socket(self, *arguments, **options) -> ssl.SSLSocket:
+        return super().wrap_socket(*arguments, **{**options, "do_handshake_on_connect": False})
+
+
+def tls_context(chain: str, key: str | None) -> ssl.SSLContext:
+    context = PatientContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
@@ -222,7 +237,7 @@ def main() -> None:
         arguments.port,
         StrictMoto(keys, arguments.log),
         threaded=True,
-        ssl_context=(arguments.cert, arguments.key) if arguments.cert else None,
+        ssl_context=tls_context(arguments.cert, arguments.key) if arguments.cert else None,
         request_handler=RawRequestHandler,
     )
 

@@ -67,6 +67,8 @@ struct Access {
     endpoint: String,
     ca_url: String,
     key: String,
+    /// What stands in the secret's place.
+    secret: &'static str,
     snippets: Vec<Snippet>,
     test: String,
 }
@@ -137,6 +139,7 @@ fn details(
         endpoint: visitor.state.endpoint.to_string(),
         ca_url: visitor.state.ca_url(),
         key: key.to_string(),
+        secret: snippets::SECRET,
         snippets: snippets::all(&visitor.state, request, key),
         test: snippets::test_command(request),
     });

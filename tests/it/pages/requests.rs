@@ -53,6 +53,7 @@ fn dora_asks_takes_the_secret_once_and_sees_her_use() {
         "1,500 calls in 30 days",
         ENDPOINT,
         "terraform",
+        "aws_sdk_dynamodb::Client",
         "aws dynamodb list-tables",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
