@@ -98,8 +98,8 @@ async fn new(visitor: &Visitor, fields: &Fields, wrong: Wrong) -> Result<New, Pr
 }
 
 pub(super) fn all_environments(caller: &Caller) -> Result<Vec<(String, String)>, Error> {
-    let all = caller.environments(&PageRequest { limit: OFFERED, cursor: None })?.items;
-    Ok(all.into_iter().map(|view| (view.environment.id.to_string(), view.environment.name)).collect())
+    let all = caller.places(&PageRequest { limit: OFFERED, cursor: None })?.items;
+    Ok(all.into_iter().map(|environment| (environment.id.to_string(), environment.name)).collect())
 }
 
 pub(super) fn ticks(environments: Vec<(String, String)>, ticked: impl Fn(&str) -> bool) -> Vec<Tick> {
