@@ -32,7 +32,7 @@ fn anna_sees_who_asks_for_what_and_what_they_have_and_says_yes_with_all_that_goe
         "90 days, as asked, until 21 Feb 2027",
         "dev account",
         "with the credential dev account (AKIAIOSFODNN7EXAMPLE), and the account behind it is not known \
-         (test the credential),</strong>",
+         (test the credential),</span>",
         "AKIAIOSFODNN7EXAMPLE, not tested",
         "value=\"redshift:GetClusterCredentials\">",
         "except those that hand out cloud credentials and are not ticked above",
@@ -84,7 +84,7 @@ fn the_sentence_says_as_whom_and_in_which_account_once_aws_has_said_so() {
     let page = anna.page(&decide(&id));
     for part in [
         "AKIAIOSFODNN7EXAMPLE, account 123456789012",
-        ">as arn:aws:iam::123456789012:user/&#60;gateway&#62; in account 123456789012</strong>",
+        ">as arn:aws:iam::123456789012:user/&#60;gateway&#62; in account 123456789012</span>",
         "data-words=\"as arn:aws:iam::123456789012:user/&#60;gateway&#62; in account 123456789012\"",
     ] {
         assert!(page.contains(part), "{part}: {page}");

@@ -37,8 +37,9 @@ struct Details {
     checked_at: Option<When>,
     may_manage: bool,
     uses: Vec<Use>,
-    /// Where the next of them begin.
+    /// Where more of them are.
     next: Option<String>,
+    first: String,
     is_first_page: bool,
     name: String,
     /// The key id as it was typed.
@@ -113,7 +114,8 @@ async fn page(
         principal: checked.map(|checked| checked.principal),
         may_manage: visitor.may(Permission::CredentialsManage, None),
         uses: uses.items.iter().map(Use::of).collect(),
-        next: uses.next_cursor,
+        next: uses.next_cursor.map(|cursor| format!("/credentials/{id}?after={cursor}#uses")),
+        first: format!("/credentials/{id}#uses"),
         is_first_page,
         name: if sent == Sent::About { fields.text("name").to_owned() } else { name.clone() },
         new_key: if sent == Sent::Secret { fields.text("access_key_id").to_owned() } else { access_key_id.clone() },

@@ -62,7 +62,7 @@ pub(crate) async fn show(visitor: Visitor, Query(query): Query<After>) -> Result
         frame: visitor.frame(),
         may_add: visitor.may(Permission::CredentialsManage, None),
         rows: page.items.into_iter().map(row).collect(),
-        next: page.next_cursor,
+        next: page.next_cursor.map(|cursor| format!("/credentials?after={cursor}")),
         is_first_page,
     }))
 }
