@@ -48,6 +48,30 @@ def test_deny(cloud_site: Site, browse: Callable):
     assert "Denied" in dora.text() and "use the shared function" in dora.text()
 
 
+def test_both_are_told_wherever_they_are(cloud_site: Site, browse: Callable):
+    dora, anna = browse(cloud_site.url).sign_in("dora"), browse(cloud_site.url).sign_in("anna")
+    for person in (dora, anna):
+        with person.page.expect_response(re.compile(r"/live\?")):
+            person.visit("/account")
+    before = waiting(anna)
+    request = cloud_site.team.ask("redshift")["id"]
+    toast = anna.page.locator(".toast a")
+    toast.wait_for()
+    assert "dora" in toast.inner_text() and request in toast.get_attribute("href")
+    anna.page.wait_for_function(
+        """(count) => document.querySelector('nav.side a[href="/access-requests"] .count')?.textContent == count""",
+        arg=str(before + 1),
+    )
+    cloud_site.decide(request)
+    toast = dora.page.locator(".toast a")
+    toast.wait_for()
+    assert "approved" in toast.inner_text() and request in toast.get_attribute("href")
+    # It leads there, and is no more than a line: the page that one is on stays as it is.
+    assert dora.path == "/account"
+    toast.click()
+    dora.page.wait_for_url(f"**/access-requests/{request}")
+
+
 def test_without_javascript(cloud_site: Site, browse: Callable):
     dora = browse(cloud_site.url).sign_in("dora")
     anna = browse(cloud_site.url, java_script_enabled=False).sign_in("anna")

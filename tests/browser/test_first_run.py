@@ -11,7 +11,6 @@ from harness.calls import call
 from harness.certificates import CloudCertificates
 from harness.clients import Way
 from harness.cloud import REAL_KEY, Key, StrictMoto
-from harness.console import Console
 from harness.gateway import Gateway
 from harness.process import wait_until
 
@@ -41,8 +40,9 @@ def test_first_run_to_the_first_signed_call(new_gateway: Gateway, browse: Callab
     sam.fill("Name", "Development account")
     sam.fill("Access key id", REAL_KEY.id)
     sam.fill("Secret access key", REAL_KEY.secret)
-    sam.press(re.compile("Add the credential|Test and add it"))
+    sam.press("Test and add it")
     assert REAL_KEY.secret not in sam.page.content()
+    assert "account 123456789012" in sam.text(), "what AWS says of the key"
 
     # It can be left and resumed.
     sam.sign_out()
@@ -66,15 +66,13 @@ def test_first_run_to_the_first_signed_call(new_gateway: Gateway, browse: Callab
         admin.post("/users", username=name, password=PASSWORD, roles=roles)
     dora = browse(gateway.console_url).sign_in("dora")
     request = dora.ask("DynamoDB")
-    approve(gateway.sign_in("anna"), request)
+    anna = browse(gateway.console_url).sign_in("anna")
+    anna.visit(f"/access-requests/{request}/decide")
+    assert "in account 123456789012 until" in anna.text(), "as whom the calls will be made"
+    anna.press("Approve access")
     dora.visit(f"/access-requests/{request}")
     endpoint = dora.page.get_by_text(re.compile(r"^http://[\w.-]+:\d+$")).first.inner_text()
     assert endpoint.endswith(f":{gateway.port}")
     key, secret = dora.take_secret(request)
     way = Way(gateway.proxy_url, ca, Key(key, secret))
     assert call(way, "dynamodb")["TableNames"] == []
-
-
-def approve(anna: Console, request: str) -> None:
-    [credential] = anna.items("/credentials")
-    anna.post(f"/access-requests/{request}/approve", credential=credential["id"])

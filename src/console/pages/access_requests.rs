@@ -89,7 +89,7 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
         pending,
         decided,
         form: FilterForm::new(&visitor, &fields),
-        next: next.map(|next| address(&fields, &next)),
+        next: next.map(|next| format!("{LIST}?{}", fields.filters(&FILTERS, Some(&next)))),
         is_first_page,
     }))
 }
@@ -110,13 +110,6 @@ fn read(fields: &Fields) -> Option<RequestFilter> {
 }
 
 const FILTERS: [&str; 4] = ["status", "environment", "requested_by", "service"];
-
-/// The list with the same filters, going on after `cursor`.
-fn address(fields: &Fields, cursor: &str) -> String {
-    let set = FILTERS.iter().filter_map(|name| Some((*name, fields.optional(name)?)));
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(set).append_pair("after", cursor).finish();
-    format!("{LIST}?{query}")
-}
 
 impl Row {
     fn new(visitor: &Visitor, view: &AccessRequestView) -> Self {

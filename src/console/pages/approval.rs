@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     cloud::aws::Catalogue,
     console::error::capital,
-    model::{AccessRequest, Credential, CredentialId},
+    model::{AccessRequest, Credential, CredentialId, Principal},
     workflow::{Approval, Error, FieldError, parse_duration},
 };
 
@@ -76,12 +76,26 @@ pub(super) fn credentials(all: &[Credential], picked: &str) -> Vec<Pick> {
     let pick = |credential: &Credential| Pick {
         value: credential.id.to_string(),
         label: credential.name.clone(),
-        about: credential.access_key_id.clone(),
-        words: format!("the credential {} ({})", credential.name, credential.access_key_id),
+        about: match &credential.checked {
+            Some(checked) => format!("{}, account {}", credential.access_key_id, checked.principal.account),
+            None => format!("{}, not tested", credential.access_key_id),
+        },
+        words: stands_for(credential),
         // The only one there is need not be looked for.
         picked: credential.id.as_str() == picked || (picked.is_empty() && all.len() == 1),
     };
     all.iter().map(pick).collect()
+}
+
+/// Whom calls that are signed with it come from.
+fn stands_for(credential: &Credential) -> String {
+    let Credential { name, access_key_id, checked, .. } = credential;
+    match checked.as_ref().map(|checked| &checked.principal) {
+        Some(Principal { arn, account, .. }) => format!("as {arn} in account {account}"),
+        None => format!(
+            "with the credential {name} ({access_key_id}), and the account behind it is not known (test the credential),"
+        ),
+    }
 }
 
 pub(super) fn spans(visitor: &Visitor, request: &AccessRequest, picked: &str) -> Vec<Pick> {

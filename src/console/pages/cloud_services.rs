@@ -4,7 +4,7 @@ use askama::Template;
 use axum::{extract::State as FromState, response::Response};
 
 use super::{
-    frame::Frame,
+    frame::{self, Frame},
     visitor::Visitor,
     words::{Chip, When, services},
 };
@@ -33,6 +33,7 @@ struct CloudServices {
     /// Where the list of what waits and lives goes on.
     more: Option<String>,
     next: Option<String>,
+    here: String,
     is_first_page: bool,
 }
 
@@ -97,7 +98,8 @@ pub(crate) async fn show(
         lists.await?
     };
     let rows = |views: &[AccessRequestView]| views.iter().map(|view| Row::new(&visitor, view)).collect::<Vec<_>>();
-    let more = living.next_cursor.clone();
+    let here = frame::cloud_services(&id);
+    let more = living.next_cursor.as_ref().map(|cursor| format!("{here}?living={cursor}"));
     let (waiting, living) = rows(&living.items).into_iter().partition(|row| row.status == Status::Pending);
     Ok(visitor.page(&CloudServices {
         frame: visitor.frame(),
@@ -109,7 +111,8 @@ pub(crate) async fn show(
         living,
         earlier: rows(&earlier.items),
         more,
-        next: earlier.next_cursor,
+        next: earlier.next_cursor.map(|cursor| format!("{here}?after={cursor}")),
+        here,
         is_first_page,
     }))
 }

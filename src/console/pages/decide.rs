@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     console::{error::Problem, extract::Id},
-    model::{AccessRequest, AccessRequestId, Credential, Environment, Status, WorkflowEvent},
+    model::{AccessRequest, AccessRequestId, AccountId, Credential, Environment, Status, WorkflowEvent},
     workflow::{AccessRequestView, Caller, Error, FieldError, PageRequest, RequestFilter},
 };
 
@@ -49,7 +49,8 @@ struct Decide {
     /// It is their own, and nobody decides on those here.
     refused: bool,
     credentials: Vec<Pick>,
-    accounts: String,
+    /// What the environment refuses besides.
+    reach: Option<String>,
     spans: Vec<Pick>,
     date: String,
     operations: Vec<Pick>,
@@ -177,7 +178,7 @@ async fn page(
         decided: decided(visitor, request, &found.history),
         too_late,
         refused: found.refused,
-        accounts: accounts(found.environment.as_ref()),
+        reach: found.environment.as_ref().and_then(reach),
         spans: approval::spans(visitor, request, until),
         date: fields.text("date").to_owned(),
         operations: approval::operations(request, fields),
@@ -250,11 +251,13 @@ fn decided(visitor: &Visitor, request: &AccessRequest, history: &[WorkflowEvent]
     Some(Decided { step, comment, lives: matches!(request.status, Status::Approved | Status::Active) })
 }
 
-fn accounts(environment: Option<&Environment>) -> String {
-    let ids: Vec<_> = environment.iter().flat_map(|known| &known.accounts).map(ToString::to_string).collect();
-    match ids.as_slice() {
-        [] => "in every account that the credential reaches".into(),
-        [one] => format!("in account {one}"),
-        several => format!("in the accounts {}", several.join(", ")),
-    }
+/// Nothing if any account may be addressed.
+fn reach(environment: &Environment) -> Option<String> {
+    let ids: Vec<_> = environment.accounts.iter().map(AccountId::as_str).collect();
+    let others = match ids.as_slice() {
+        [] => return None,
+        [one] => format!("another account than {one}"),
+        several => format!("other accounts than {}", words::and(several)),
+    };
+    Some(format!("Calls that address {others} are refused in {}.", environment.name))
 }

@@ -59,6 +59,13 @@ impl Fields {
         self.optional(name).map(crate::workflow::parse_duration).transpose()
     }
 
+    /// Those of the fields `names` that hold something, as a query: a list with the same filters, from `after` on.
+    pub(crate) fn filters(&self, names: &[&str], after: Option<&str>) -> String {
+        let set = names.iter().filter_map(|name| Some((*name, self.optional(name)?)));
+        let after = after.map(|cursor| ("after", cursor));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(set).extend_pairs(after).finish()
+    }
+
     /// As a query, without what must not be seen there.
     pub(super) fn to_query(&self) -> String {
         const HIDDEN: [&str; 5] = ["csrf", "password", "secret", "token", "code"];

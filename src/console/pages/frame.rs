@@ -122,8 +122,8 @@ fn account_items(visitor: &Visitor) -> Vec<Item> {
         ("Credentials", "/credentials", Permission::CredentialsManage, false),
         ("People", "/people", Permission::UsersManage, false),
         ("Audit log", "/audit", Permission::AuditRead, true),
-        ("Settings", "/settings", Permission::UsersManage, false),
         ("System", "/system", Permission::UsersManage, false),
+        ("Settings", "/settings", Permission::UsersManage, false),
     ];
     const FOR_EVERYBODY: [(&str, &str); 2] = [("API tokens", "/tokens"), ("CA certificate", "/ca")];
     let shown = PAGES.iter().filter(|(_, _, permission, somewhere)| {

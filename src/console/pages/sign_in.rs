@@ -137,11 +137,12 @@ pub(crate) async fn start(FromState(state): FromState<State>, visitor: Result<Vi
     let Ok(visitor) = visitor else {
         return redirect::see("/sign-in");
     };
-    // Who only decides begins with what waits.
-    let decides = visitor.may_somewhere(Permission::AccessRequestsManage)
-        && !visitor.may_somewhere(Permission::CloudServicesRequest);
+    // Who only decides begins with what waits, and who only reads, with what happened.
+    let only =
+        |permission| visitor.may_somewhere(permission) && !visitor.may_somewhere(Permission::CloudServicesRequest);
     let path = match &visitor.environment {
-        _ if decides => super::access_requests::LIST.to_owned(),
+        _ if only(Permission::AccessRequestsManage) => super::access_requests::LIST.to_owned(),
+        _ if only(Permission::AuditRead) => "/audit".to_owned(),
         Some(environment) => super::frame::cloud_services(environment),
         None if visitor.may(Permission::EnvironmentsManage, None) => "/welcome".to_owned(),
         None => "/account".to_owned(),

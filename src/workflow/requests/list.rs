@@ -106,6 +106,25 @@ impl Caller {
         self.list(&NEWEST_FIRST, &self.seen_facets(filter), filter, page, |_, request, _| Ok(request))
     }
 
+    /// The access that stands on a credential now, where the caller decides on access, the newest first.
+    pub fn standing_on(&self, credential: &CredentialId, page: &PageRequest) -> Result<Page<AccessRequest>, Error> {
+        let key = |id: &str| Some((credential.clone(), AccessRequestId::new(id).ok()?));
+        let span = page.rest(Span::of(credential), Order::Descending, key)?;
+        let (reader, limit) = (self.workflow.read()?, page.limit.clamp(1, 1000));
+        let mut ids = Vec::new();
+        reader.visit(&LIVING_BY_CREDENTIAL, &span, Order::Descending, |(_, id), environment| {
+            if self.user.may(Permission::AccessRequestsManage, Some(&environment)) {
+                ids.push(id);
+            }
+            Ok::<_, Error>(if ids.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        let is_last = ids.len() <= limit;
+        ids.truncate(limit);
+        let next_cursor = ids.last().filter(|_| !is_last).map(ToString::to_string);
+        let items = ids.iter().filter_map(|id| reader.find(&ACCESS_REQUESTS, id).transpose());
+        Ok(Page { items: items.collect::<Result<_, _>>()?, next_cursor })
+    }
+
     /// The access requests on which the caller may decide: those that wait, the oldest first, then all others, the
     /// newest first. Needs `access_requests.manage`, account-wide or in some environment, and tells of no other.
     pub fn access_request_queue(

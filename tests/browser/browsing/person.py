@@ -9,8 +9,12 @@ from playwright.sync_api import Browser, Dialog, Locator, Page, Request, Respons
 from .site import PASSWORD, Site
 
 PATIENCE_MILLISECONDS = 15_000
-# What a browser notes of answers like 403, which a test may well be after, is no fault of a page's.
-EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+# What a browser notes of answers like 403, or of nonsense in a field of dates, which a test may well be after, is no
+# fault of a page's.
+EXPECTED = re.compile(
+    r"Failed to load resource: the server responded with a status of 4\d\d"
+    r"|The specified value .* does not conform to the required format\.  The format is \"yyyy-MM-dd"
+)
 
 
 class Person:

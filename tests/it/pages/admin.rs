@@ -7,7 +7,7 @@ mod people;
 mod system;
 mod tokens;
 
-use super::browser::Browser;
+use super::browser::{Browser, location};
 use crate::api::harness::Console;
 
 /// Every page as everybody: root (admin), anna (approver), paula (approver in prod), dora (developer in dev), ada
@@ -118,10 +118,11 @@ fn the_navigation_has_what_one_may_use() {
         let links = side.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
         links.filter(|href| !href.contains("cloud-services") && href != "/access-requests").collect::<Vec<_>>()
     };
-    let all = ["/environments", "/credentials", "/people", "/audit", "/settings", "/system", "/tokens", "/ca"];
+    let all = ["/environments", "/credentials", "/people", "/audit", "/system", "/settings", "/tokens", "/ca"];
     assert_eq!(shown("root"), all);
     assert_eq!(shown("dora"), ["/tokens", "/ca"]);
     assert_eq!(shown("ada"), ["/audit", "/tokens", "/ca"]);
+    assert_eq!(location(&Browser::signed_in(&console, "ada").get("/")), "/audit", "where she begins");
     let root = Browser::signed_in(&console, "root");
     for (path, current) in [
         ("/environments/dev", "/environments"),

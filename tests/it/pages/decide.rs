@@ -1,5 +1,8 @@
 //! Deciding on an access request, without scripts: what the page tells, what each field does, and who may.
 
+use std::sync::Arc;
+
+use csg::model::{AccountId, Principal};
 use serde_json::json;
 
 use super::browser::{Browser, location};
@@ -28,8 +31,9 @@ fn anna_sees_who_asks_for_what_and_what_they_have_and_says_yes_with_all_that_goe
         "value=\"asked\" data-words=\"until 21 Feb 2027\" selected",
         "90 days, as asked, until 21 Feb 2027",
         "dev account",
-        "the credential dev account (AKIAIOSFODNN7EXAMPLE)",
-        "in every account that the credential reaches",
+        "with the credential dev account (AKIAIOSFODNN7EXAMPLE), and the account behind it is not known \
+         (test the credential),</span>",
+        "AKIAIOSFODNN7EXAMPLE, not tested",
         "value=\"redshift:GetClusterCredentials\">",
         "except those that hand out cloud credentials and are not ticked above",
     ] {
@@ -63,6 +67,42 @@ fn anna_sees_who_asks_for_what_and_what_they_have_and_says_yes_with_all_that_goe
     assert!(shown.contains("dev account (AKIAIOSFODNN7EXAMPLE)") && shown.contains("redshift:GetClusterCredentials"));
     let hers = Browser::signed_in(&console, "dora").page(&format!("/access-requests/{id}"));
     assert!(!hers.contains("AKIAIOSFODNN7EXAMPLE") && !hers.contains("Revoke access"), "{hers}");
+}
+
+#[test]
+fn the_sentence_says_as_whom_and_in_which_account_once_aws_has_said_so() {
+    let console = Console::furnished();
+    let [dora, root] = ["dora", "root"].map(|name| console.sign_in(name));
+    let id = console.submit(&dora);
+    console.workflow.check_with(Arc::new(|_| {
+        let arn = "arn:aws:iam::123456789012:user/<gateway>".into();
+        Ok(Principal { account: AccountId::new("123456789012").unwrap(), arn, user_id: "AIDAEXAMPLE".into() })
+    }));
+    let credential = console.credential("dev", &root);
+    console.post(&format!("/credentials/{credential}/test"), &root, &json!({})).expect(200);
+    let anna = Browser::signed_in(&console, "anna");
+    let page = anna.page(&decide(&id));
+    for part in [
+        "AKIAIOSFODNN7EXAMPLE, account 123456789012",
+        ">as arn:aws:iam::123456789012:user/&#60;gateway&#62; in account 123456789012</span>",
+        "data-words=\"as arn:aws:iam::123456789012:user/&#60;gateway&#62; in account 123456789012\"",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("not known") && !page.contains("Calls that address"), "{page}");
+
+    // What the environment refuses is told, too.
+    for (accounts, says) in [
+        (json!(["123456789012"]), "Calls that address another account than 123456789012 are refused in dev."),
+        (
+            json!(["123456789012", "210987654321"]),
+            "Calls that address other accounts than 123456789012 and 210987654321 are refused in dev.",
+        ),
+    ] {
+        console.send("PATCH", "/environments/dev", &root, &json!({"accounts": accounts})).expect(200);
+        let page = anna.page(&decide(&id));
+        assert!(page.contains(says), "{says}: {page}");
+    }
 }
 
 #[test]

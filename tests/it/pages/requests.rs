@@ -42,6 +42,8 @@ fn dora_asks_takes_the_secret_once_and_sees_her_use() {
     assert!(again.text.contains("rotate the key"), "{}", again.text);
     assert_eq!(location(&dora.get(&format!("{page}/secret"))), page);
     console.record_calls(id, 1500);
+    // A page waits a moment only for what is being written.
+    console.audit.reader().flush(Duration::from_secs(20));
     let shown = dora.page(&page);
     assert!(
         !shown.contains(&secret) && shown.contains("can&#39;t be shown again") | shown.contains("can't be shown again")

@@ -155,9 +155,6 @@ fn each_list_reads_what_it_shows() {
         assert!(weight < 100_000, "{path}: {weight} bytes");
     }
     assert!(reads(store, living, || anna.page(living)) <= bound(75));
-    // Looks through the newest thousand.
-    assert!(reads(store, "/search?q=person-7", || anna.page("/search?q=person-7")) <= 60 + 2 * 1_000);
-    assert!(reads(store, "/account", || anna.page("/account")) <= 60);
 
     for path in [
         "/access-requests",
@@ -182,4 +179,92 @@ fn each_list_reads_what_it_shows() {
         console.send("PATCH", &format!("/credentials/{credential}"), &root, &json!({"environments": []})).problem(409)
     };
     assert!(reads(store, "a credential to be unlinked", unlink) <= 200);
+}
+
+/// Every page by who looks at it, and how many records it may read: what the navigation leads to, and what that does.
+#[test]
+fn each_page_reads_what_it_shows() {
+    let console = Console::furnished();
+    fill(&console);
+    let store = &console.store;
+    let root = console.sign_in("root");
+    let credential = console.credential("dev", &root);
+    let (pending, active) = (id(REQUESTS - 2), id(1 + 7 * 6));
+    let [frame, people, looked_at] = [60, PEOPLE, 1_000];
+    let list = frame + 5 * 50;
+    let everybodys = ["/account", "/account/second-factor", "/tokens", "/ca", "/clients", "/api", "/search"];
+    let mut places: Vec<(&str, String, u64)> = Vec::new();
+    for name in ["root", "anna", "dora", "ada"] {
+        places.extend(everybodys.map(|path| (name, path.to_owned(), frame)));
+        // Looks through the newest thousand, however many there are.
+        places.extend(
+            ["person-7", "nothing-of-that-name"].map(|q| (name, format!("/search?q={q}"), list + 2 * looked_at)),
+        );
+    }
+    for name in ["root", "anna"] {
+        places.extend([
+            (name, "/access-requests".into(), list),
+            (name, format!("/access-requests/{pending}"), frame),
+            (name, format!("/access-requests/{pending}/decide"), frame + 5 * 20),
+            (name, format!("/access-requests/{active}"), frame),
+            (name, format!("/access-requests/several?step=revoke&request={active}"), frame),
+            (name, "/environments/dev/cloud-services".into(), list + 5 * 75),
+            (name, "/credentials".into(), list),
+            (name, format!("/credentials/{credential}"), list),
+        ]);
+    }
+    places.extend(
+        [
+            ("root", "/welcome", frame),
+            ("root", "/environments", list),
+            ("root", "/environments/dev", frame),
+            // Everybody is asked whether they hold a role there, and no access request is.
+            ("root", "/environments/dev/delete", list + people),
+            ("root", "/new/environment", frame),
+            ("root", "/new/credential", frame),
+            ("root", "/people", list),
+            // Any part of a name is found, so that each name is read.
+            ("root", "/people?q=person-99", list + people),
+            ("root", "/people/person-7", frame),
+            ("root", "/people/person-7/disable", frame + 2 * 10),
+            ("root", "/people/person-7/roles/take?role=developer&environment=*", frame),
+            ("root", "/new/person", frame),
+            ("root", "/settings", frame),
+            ("root", "/system", frame + people),
+            ("root", "/audit", list),
+            ("ada", "/audit", list),
+            ("dora", "/environments/dev/cloud-services", frame),
+            ("dora", "/environments/dev/cloud-services/request", frame),
+        ]
+        .map(|(name, path, bound)| (name, path.to_owned(), bound)),
+    );
+    places.push(("root", format!("/credentials/{credential}/delete"), list));
+    let browsers = ["root", "anna", "dora", "ada"].map(|name| (name, Browser::signed_in(&console, name)));
+    for (name, path, bound) in places {
+        let (_, browser) = browsers.iter().find(|(known, _)| *known == name).unwrap();
+        assert_eq!(browser.get(&path).status, 200, "{name} {path}");
+        let count = reads(store, &format!("{name} {path}"), || browser.page(&path));
+        assert!(count <= bound, "{name} {path}: {count} records, more than {bound}");
+    }
+
+    // A credential that much stands on is looked through page by page, each access once.
+    let mut path = format!("/credentials/{credential}");
+    let mut seen = Vec::new();
+    loop {
+        let page = browsers[0].1.page(&path);
+        let uses =
+            page.split("href=\"/access-requests/").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        seen.extend(uses.filter(|id| id.len() == 26));
+        let Some(next) = page.split("?after=").nth(1) else { break };
+        path = format!("/credentials/{credential}?after={}", next.split('#').next().unwrap());
+    }
+    let living =
+        |number: &u64| request(*number, console.clock.now(), &[0, 1].map(|_| CredentialId::new("c-1").unwrap()));
+    let dev = (0..REQUESTS).map(|number| living(&number)).filter(|request| request.environment.as_str() == "dev");
+    let mut dev: Vec<_> = dev
+        .filter(|request| matches!(request.status, Status::Approved | Status::Active))
+        .map(|request| request.id.to_string())
+        .collect();
+    dev.reverse();
+    assert_eq!(seen, dev);
 }

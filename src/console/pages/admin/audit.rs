@@ -42,6 +42,7 @@ struct Audit {
     query: String,
     /// The address of the next page.
     next: Option<String>,
+    first: String,
     is_first_page: bool,
     wrong: Wrong,
 }
@@ -98,7 +99,7 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
     });
     let page = page.await?;
     let (items, next) = page.map_or_else(|| (Vec::new(), None), |page| (page.items, page.next_cursor));
-    let query = query(&fields, None);
+    let query = fields.filters(&FIELDS, None);
     let text = |name: &str| fields.text(name).to_owned();
     let everywhere = visitor.may(Permission::AuditRead, None);
     let environment = place(&visitor, &fields).map_or_else(String::new, |id| id.to_string());
@@ -124,7 +125,8 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
             .collect(),
         outcomes: [Outcome::Allowed, Outcome::Refused, Outcome::Failed, Outcome::Cut],
         rows: items.into_iter().map(|entry| Row::new(&visitor, entry)).collect(),
-        next: next.map(|cursor| format!("/audit?{}", self::query(&fields, Some(&cursor)))),
+        next: next.map(|cursor| format!("/audit?{}", fields.filters(&FIELDS, Some(&cursor)))),
+        first: format!("/audit?{query}"),
         query,
         is_first_page,
         wrong,
@@ -196,19 +198,6 @@ fn outcome(text: &str) -> Result<Outcome, Error> {
     all.into_iter()
         .find(|outcome| outcome.name() == text)
         .ok_or_else(|| Error::Invalid(vec![FieldError { field: "outcome", message: "must be one of the list".into() }]))
-}
-
-fn query(fields: &Fields, cursor: Option<&str>) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for name in FIELDS {
-        if let Some(value) = fields.optional(name) {
-            query.append_pair(name, value);
-        }
-    }
-    if let Some(cursor) = cursor {
-        query.append_pair("after", cursor);
-    }
-    query.finish()
 }
 
 impl Row {

@@ -4,16 +4,16 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{
-    Wrong, attempt,
+    PAGE, Wrong, attempt,
     confirm::Confirm,
     credentials::{all_environments, read_environments, session_token, ticks, told},
-    environment::{LIVING, blocked},
-    environments::Tick,
+    environment::{NAMED, blocked},
+    environments::{After, Tick},
 };
 use crate::{
     console::{
         error::Problem,
-        extract::Id,
+        extract::{Id, Query},
         pages::{
             form::{Fields, Submitted},
             frame::Frame,
@@ -21,8 +21,8 @@ use crate::{
             words::{Chip, When, services},
         },
     },
-    model::{Credential, CredentialId, Permission, Principal},
-    workflow::{AccessRequestView, Caller, CredentialChange, Error, PageRequest, RequestFilter},
+    model::{AccessRequest, Credential, CredentialId, Permission, Principal},
+    workflow::{CredentialChange, PageRequest},
 };
 
 #[derive(Template)]
@@ -37,6 +37,10 @@ struct Details {
     checked_at: Option<When>,
     may_manage: bool,
     uses: Vec<Use>,
+    /// Where more of them are.
+    next: Option<String>,
+    first: String,
+    is_first_page: bool,
     name: String,
     /// The key id as it was typed.
     new_key: String,
@@ -63,8 +67,13 @@ enum Sent {
     Secret,
 }
 
-pub(crate) async fn show(visitor: Visitor, Id(id): Id<CredentialId>) -> Result<Response, Problem> {
-    Ok(visitor.page(&details(&visitor, id, Sent::Nothing, &Fields::default(), Wrong::default()).await?))
+pub(crate) async fn show(
+    visitor: Visitor,
+    Id(id): Id<CredentialId>,
+    Query(query): Query<After>,
+) -> Result<Response, Problem> {
+    let (fields, wrong) = (Fields::default(), Wrong::default());
+    Ok(visitor.page(&page(&visitor, id, query.after, Sent::Nothing, &fields, wrong).await?))
 }
 
 async fn details(
@@ -74,9 +83,24 @@ async fn details(
     fields: &Fields,
     wrong: Wrong,
 ) -> Result<Details, Problem> {
-    let wanted = id.clone();
+    page(visitor, id, None, sent, fields, wrong).await
+}
+
+async fn page(
+    visitor: &Visitor,
+    id: CredentialId,
+    after: Option<String>,
+    sent: Sent,
+    fields: &Fields,
+    wrong: Wrong,
+) -> Result<Details, Problem> {
+    let (wanted, is_first_page) = (id.clone(), after.is_none());
     let (credential, uses, environments) = visitor
-        .run(move |caller| Ok((caller.credential(&wanted)?, uses(caller, &wanted)?, all_environments(caller)?)))
+        .run(move |caller| {
+            let credential = caller.credential(&wanted)?;
+            let uses = caller.standing_on(&wanted, &PageRequest { limit: PAGE, cursor: after })?;
+            Ok((credential, uses, all_environments(caller)?))
+        })
         .await?;
     let Credential { name, access_key_id, environments: linked, created_at, checked, .. } = credential;
     let ticked = |id: &str| match sent {
@@ -89,7 +113,10 @@ async fn details(
         checked_at: checked.as_ref().map(|checked| visitor.when(checked.at)),
         principal: checked.map(|checked| checked.principal),
         may_manage: visitor.may(Permission::CredentialsManage, None),
-        uses: uses.iter().map(Use::of).collect(),
+        uses: uses.items.iter().map(Use::of).collect(),
+        next: uses.next_cursor.map(|cursor| format!("/credentials/{id}?after={cursor}#uses")),
+        first: format!("/credentials/{id}#uses"),
+        is_first_page,
         name: if sent == Sent::About { fields.text("name").to_owned() } else { name.clone() },
         new_key: if sent == Sent::Secret { fields.text("access_key_id").to_owned() } else { access_key_id.clone() },
         title: name,
@@ -102,8 +129,7 @@ async fn details(
 }
 
 impl Use {
-    fn of(view: &AccessRequestView) -> Self {
-        let request = &view.request;
+    fn of(request: &AccessRequest) -> Self {
         Self {
             href: format!("/access-requests/{}", request.id),
             services: services(request),
@@ -112,13 +138,6 @@ impl Use {
             chip: Chip(request.status),
         }
     }
-}
-
-/// The access that stands on it, as far as the person may see it.
-fn uses(caller: &Caller, id: &CredentialId) -> Result<Vec<AccessRequestView>, Error> {
-    let filter = RequestFilter { statuses: LIVING.into(), ..RequestFilter::default() };
-    let living = caller.access_requests(&filter, &PageRequest { limit: 1000, cursor: None })?.items;
-    Ok(living.into_iter().filter(|view| view.request.credential.as_ref() == Some(id)).collect())
 }
 
 pub(crate) async fn change(
@@ -188,7 +207,8 @@ pub(crate) async fn ask_delete(visitor: Visitor, Id(id): Id<CredentialId>) -> Re
     let (credential, uses) = visitor
         .run(move |caller| {
             caller.credential_administrator()?;
-            Ok((caller.credential(&wanted)?, uses(caller, &wanted)?))
+            let uses = caller.standing_on(&wanted, &PageRequest { limit: NAMED, cursor: None })?;
+            Ok((caller.credential(&wanted)?, uses.items))
         })
         .await?;
     let address = format!("/credentials/{id}");
@@ -203,7 +223,7 @@ pub(crate) async fn ask_delete(visitor: Visitor, Id(id): Id<CredentialId>) -> Re
                 credential.access_key_id
             ),
         ],
-        blocked: blocked(&uses, "It can't be deleted while access stands on it. End these first:"),
+        blocked: blocked(uses.iter(), "It can't be deleted while access stands on it. End these first:"),
         action: format!("{address}/delete"),
         fields: Vec::new(),
         button: "Delete the credential",

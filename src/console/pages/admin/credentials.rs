@@ -62,7 +62,7 @@ pub(crate) async fn show(visitor: Visitor, Query(query): Query<After>) -> Result
         frame: visitor.frame(),
         may_add: visitor.may(Permission::CredentialsManage, None),
         rows: page.items.into_iter().map(row).collect(),
-        next: page.next_cursor,
+        next: page.next_cursor.map(|cursor| format!("/credentials?after={cursor}")),
         is_first_page,
     }))
 }
@@ -98,8 +98,8 @@ async fn new(visitor: &Visitor, fields: &Fields, wrong: Wrong) -> Result<New, Pr
 }
 
 pub(super) fn all_environments(caller: &Caller) -> Result<Vec<(String, String)>, Error> {
-    let all = caller.environments(&PageRequest { limit: OFFERED, cursor: None })?.items;
-    Ok(all.into_iter().map(|view| (view.environment.id.to_string(), view.environment.name)).collect())
+    let all = caller.places(&PageRequest { limit: OFFERED, cursor: None })?.items;
+    Ok(all.into_iter().map(|environment| (environment.id.to_string(), environment.name)).collect())
 }
 
 pub(super) fn ticks(environments: Vec<(String, String)>, ticked: impl Fn(&str) -> bool) -> Vec<Tick> {

@@ -19,12 +19,12 @@ use crate::{
             words::{When, services},
         },
     },
-    model::{AccountId, CredentialId, EnvironmentId, Permission, Status, UserName},
-    workflow::{AccessRequestView, EnvironmentChange, EnvironmentView, PageRequest, RequestFilter},
+    model::{AccessRequest, AccountId, CredentialId, EnvironmentId, Permission, Status, UserName},
+    workflow::{EnvironmentChange, EnvironmentView, PageRequest, RequestFilter},
 };
 
 /// So many of what is in the way are named.
-const NAMED: usize = 20;
+pub(super) const NAMED: usize = 20;
 
 #[derive(Template)]
 #[template(path = "admin/environment.html")]
@@ -124,7 +124,10 @@ pub(crate) async fn ask_delete(visitor: Visitor, Id(id): Id<EnvironmentId>) -> R
                 .into(),
             "What happened in it stays in the audit log. This can't be undone.".into(),
         ],
-        blocked: blocked(&living, "It can't be deleted while access in it is waited for or in use. End these first:"),
+        blocked: blocked(
+            living.iter().map(|view| &view.request),
+            "It can't be deleted while access in it is waited for or in use. End these first:",
+        ),
         action: format!("{address}/delete"),
         fields: Vec::new(),
         button: "Delete the environment",
@@ -144,16 +147,16 @@ fn losing(holders: &[UserName]) -> String {
 }
 
 /// Access that is waited for or in use.
-pub(super) const LIVING: [Status; 3] = [Status::Pending, Status::Approved, Status::Active];
+const LIVING: [Status; 3] = [Status::Pending, Status::Approved, Status::Active];
 
 /// What stands in the way, if anything does.
-pub(super) fn blocked(living: &[AccessRequestView], why: &str) -> Option<Blocked> {
-    let link = |view: &AccessRequestView| {
-        let request = &view.request;
+pub(super) fn blocked<'r>(living: impl Iterator<Item = &'r AccessRequest>, why: &str) -> Option<Blocked> {
+    let link = |request: &AccessRequest| {
         let text = format!("{}, {} in {}", services(request), request.requested_by, request.environment);
         (format!("/access-requests/{}", request.id), text)
     };
-    (!living.is_empty()).then(|| Blocked { why: why.into(), links: living.iter().take(NAMED).map(link).collect() })
+    let links: Vec<_> = living.map(link).collect();
+    (!links.is_empty()).then(|| Blocked { why: why.into(), links })
 }
 
 pub(crate) async fn delete(

@@ -63,7 +63,7 @@ pub(crate) async fn show(visitor: Visitor, Query(query): Query<After>) -> Result
         frame: visitor.frame().at("/environments"),
         may_make: visitor.may(Permission::EnvironmentsManage, None),
         rows,
-        next: page.next_cursor,
+        next: page.next_cursor.map(|cursor| format!("/environments?after={cursor}")),
         is_first_page,
     }))
 }

@@ -1,13 +1,12 @@
 //! People, and the form that adds somebody.
 
 use askama::Template;
-use axum::response::Response;
+use axum::{http::Uri, response::Response};
 
 use super::{PAGE, Wrong, attempt, credentials::all_environments, once::Once, wrong::id};
 use crate::{
     console::{
         error::Problem,
-        extract::Query,
         pages::{
             form::{Fields, Submitted},
             frame::Frame,
@@ -38,21 +37,13 @@ struct Row {
     added: When,
 }
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
-    #[serde(default)]
-    q: String,
-    after: Option<String>,
-}
-
-pub(crate) async fn show(visitor: Visitor, Query(wanted): Query<Wanted>) -> Result<Response, Problem> {
-    let is_first_page = wanted.after.is_none();
-    let query = wanted.q.trim().to_owned();
+pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
+    let fields = Fields::of_query(&uri);
+    let (query, cursor) = (fields.text("q").to_owned(), fields.optional("after").map(str::to_owned));
+    let is_first_page = cursor.is_none();
     let text = query.clone();
-    let page = visitor.run(move |caller| {
-        caller.administrator()?.find_users(&text, &PageRequest { limit: PAGE, cursor: wanted.after })
-    });
+    let page =
+        visitor.run(move |caller| caller.administrator()?.find_users(&text, &PageRequest { limit: PAGE, cursor }));
     let page = page.await?;
     let row = |user: User| Row {
         roles: user.roles.iter().map(described).collect(),
@@ -60,13 +51,7 @@ pub(crate) async fn show(visitor: Visitor, Query(wanted): Query<Wanted>) -> Resu
         disabled: user.disabled,
         added: visitor.when(user.created_at),
     };
-    let next = page.next_cursor.map(|cursor| {
-        let mut next = form_urlencoded::Serializer::new(String::new());
-        if !query.is_empty() {
-            next.append_pair("q", &query);
-        }
-        format!("/people?{}", next.append_pair("after", &cursor).finish())
-    });
+    let next = page.next_cursor.map(|cursor| format!("/people?{}", fields.filters(&["q"], Some(&cursor))));
     Ok(visitor.page(&People {
         frame: visitor.frame(),
         query,

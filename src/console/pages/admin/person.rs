@@ -25,6 +25,9 @@ use crate::{
     workflow::{Error, FieldError, PageRequest, RequestFilter, UserChange},
 };
 
+/// More than this of a person's access requests are not counted.
+const COUNTED: usize = 100;
+
 #[derive(Template)]
 #[template(path = "admin/person.html")]
 struct Details {
@@ -176,18 +179,22 @@ pub(crate) async fn ask_disable(visitor: Visitor, Id(name): Id<UserName>) -> Res
                 requested_by: Some(wanted.clone()),
                 ..RequestFilter::default()
             };
-            let living = caller.access_requests(&filter, &PageRequest { limit: 1000, cursor: None })?.items;
-            Ok((administrator.user(&wanted)?, administrator.api_tokens(&wanted)?.len(), living.len()))
+            let living = caller.plain_access_requests(&filter, &PageRequest { limit: COUNTED, cursor: None })?;
+            let living = (living.items.len(), living.next_cursor.is_some());
+            Ok((administrator.user(&wanted)?, administrator.api_tokens(&wanted)?.len(), living))
         })
         .await?;
     let keys = match living {
-        0 => "No access of theirs is in use.".to_owned(),
-        1 => "The keys of one access request of theirs stop working with the next call, for every application that \
+        (0, _) => "No access of theirs is in use.".to_owned(),
+        (1, false) => {
+            "The keys of one access request of theirs stop working with the next call, for every application that \
               uses them; what is on its way is cut within 5 seconds."
-            .to_owned(),
-        count => format!(
-            "The keys of {count} access requests of theirs stop working with the next call, for every application \
-             that uses them; what is on its way is cut within 5 seconds."
+                .to_owned()
+        }
+        (count, more) => format!(
+            "The keys of {}{count} access requests of theirs stop working with the next call, for every application \
+             that uses them; what is on its way is cut within 5 seconds.",
+            if more { "more than " } else { "" },
         ),
     };
     let tells = vec![
