@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::LIST_TABLES;
-use crate::harness::{Answer, DYNAMODB, Identity, ROUTE53, Site, skip, within};
+use crate::harness::{Answer, DYNAMODB, Identity, LAMBDA, ROUTE53, Site, skip, within};
 
 /// What a client gets for a call.
 async fn called(site: &Site) -> Answer {
@@ -179,4 +179,40 @@ async fn a_client_that_goes_away_takes_its_call_along() {
     let mut other = site.tunnel(DYNAMODB).await;
     other.send(site.key.sign(LIST_TABLES).bytes()).await;
     assert_eq!(site.cloud.call().await.connection, 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_needs_is_closed_soon() {
+    let site = Site::start().await;
+    let mut client = site.tunnel(DYNAMODB).await;
+    client.send(site.key.sign(LIST_TABLES).bytes()).await;
+    let mut call = site.cloud.call().await;
+    call.send("HTTP/1.1 200 OK\nContent-Length: 2\n\n{}").await;
+    assert_eq!(client.answer().await.status(), 200);
+    skip(Duration::from_secs(21)).await;
+    call.is_given_up().await;
+    client.send(site.key.sign(LIST_TABLES).bytes()).await;
+    let call = site.cloud.call().await;
+    assert_eq!(call.connection, 2);
+    call.ok().await;
+    assert_eq!(client.answer().await.status(), 200);
+}
+
+/// What is left of the request would be taken for the next one.
+#[tokio::test]
+async fn a_connection_whose_request_was_answered_half_way_is_not_used_again() {
+    let site = Site::start().await;
+    let mut client = site.tunnel(LAMBDA).await;
+    let request = site.key.sign_with_body(super::UPLOAD, vec![b' '; 100_000]);
+    client.send(&request.head).await;
+    client.send(&request.body[..50_000]).await;
+    let mut call = site.cloud.call().await;
+    call.send("HTTP/1.1 400 Bad Request\nContent-Length: 2\n\n{}").await;
+    assert_eq!(client.head().await.status(), 400);
+    call.is_given_up().await;
+    let mut other = site.tunnel(LAMBDA).await;
+    let request = site.key.sign_with_body(super::UPLOAD, vec![b' '; 10]);
+    other.send(request.bytes()).await;
+    let mut call = site.cloud.call().await;
+    assert_eq!((call.connection, call.whole_body().await.len()), (2, 10));
 }
