@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Deps, connect, upstream::Pools};
+use super::{Deps, connect};
 
 /// Connections at one time; one more waits in the kernel's queue until another ends.
 const CONNECTIONS: usize = 16_384;
@@ -35,8 +35,8 @@ pub(super) struct Accepted {
     /// Cancelled when the appliance is asked to stop: what is in flight finishes, nothing new begins.
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
-    /// Connections to the cloud, of the thread that serves this one.
-    pub(super) pools: Arc<Pools>,
+    /// The thread that serves it.
+    pub(super) thread: usize,
     _place: Arc<Place>,
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: Cancell
                     // One of its own: threads would wait for each other at one that they share.
                     stop: stop.child_token(),
                     tasks: tasks.clone(),
-                    pools: Arc::clone(&worker.pools),
+                    thread: worker.number,
                     _place: Arc::new((place, presence)),
                 };
                 tasks.spawn_on(sniff(Arc::clone(&deps), tcp.into_std(), accepted), &worker.runtime);

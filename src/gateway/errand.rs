@@ -45,9 +45,9 @@ impl Gateway {
     async fn run_errand(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ErrandError> {
         let mut request = request.map(|body| RequestBody::Own(Some(body)));
         // Nothing is kept for the next one, which may be days away.
-        let pool = Arc::new(Pool::new(&request.uri().host().unwrap_or_default().into()));
+        let pool = Arc::new(Pool::new(&request.uri().host().unwrap_or_default().into(), 1));
         in_origin_form(request.uri_mut());
-        let answer = self.0.upstream.call(&pool, request).await.map_err(|error| match dial_error(&error) {
+        let answer = self.0.upstream.call(&pool, 0, request).await.map_err(|error| match dial_error(&error) {
             Some(dial) => ErrandError::Dial(dial.to_string()),
             None => ErrandError::Broken(causes(&error).last().map_or_else(String::new, ToString::to_string)),
         })?;

@@ -47,7 +47,7 @@ pub(super) async fn forward(
         // First the look whether access still stands: once it has ended, not a byte more.
         biased;
         end = watch(&turn, ledger.counter(), target) => Err(end),
-        answer = deps.upstream.call(&connection.pool, request) => answer.map_err(|error| unanswered(target, &error, &mut ledger)),
+        answer = deps.upstream.call(&connection.pool, connection.accepted.thread, request) => answer.map_err(|error| unanswered(target, &error, &mut ledger)),
     };
     match answer {
         Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {

@@ -69,7 +69,7 @@ pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, acc
     };
     match result {
         Ok(Ok(Some(tls))) => {
-            let (pool, tasks) = (accepted.pools.of(&target.name), accepted.tasks.clone());
+            let (pool, tasks) = (deps.upstream.pool(&target.name), accepted.tasks.clone());
             // A task of its own: this one has room for a handshake, which a connection need not keep.
             tasks.spawn(serve(deps, tls, Intercepted { target, accepted, pool, turns: Turns::new() }));
         }

@@ -152,6 +152,7 @@ impl Gateway {
     pub fn new(config: GatewayConfig, parts: Parts) -> Result<Self, GatewayError> {
         let mut start = [0; 8];
         SystemRandom::new().fill(&mut start).map_err(|_| GatewayError::Random)?;
+        let workers = Workers::start(config.threads).map_err(GatewayError::Threads)?;
         Ok(Self(Arc::new(Deps {
             budget: Budget::new(config.max_buffered_body, config.max_buffered_body.saturating_mul(HELD_TOGETHER)),
             bundles: parts.bundles,
@@ -166,8 +167,8 @@ impl Gateway {
             passthrough: config.passthrough,
             require_sni: config.require_sni,
             sink: parts.sink,
-            upstream: Upstream::new(config.upstream)?,
-            workers: Workers::start(config.threads).map_err(GatewayError::Threads)?,
+            upstream: Upstream::new(config.upstream, workers.count())?,
+            workers,
         })))
     }
 

@@ -1,6 +1,7 @@
 //! The threads that serve clients, each with a runtime of its own.
 //!
-//! A client's connection stays on the thread it was given to, and so do the connections to the cloud that its calls use.
+//! A client's connection stays on the thread it was given to, and its calls use the connections to the cloud that are
+//! there, if there are any.
 //! A runtime that moves tasks between threads, to balance them, costs a short call more time than its work does: waking
 //! other threads, and memory that is taken on one and given back on another.
 
@@ -13,8 +14,6 @@ use std::{
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-use super::upstream::Pools;
 
 /// On which threads clients are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,25 +34,28 @@ pub(super) struct Workers {
 /// One of them.
 #[derive(Clone)]
 pub(super) struct Worker {
+    pub(super) number: usize,
     pub(super) runtime: Handle,
-    /// Connections to the cloud.
-    pub(super) pools: Arc<Pools>,
     /// As many as its clients' connections have, and one more.
     presence: Arc<()>,
 }
 
 impl Workers {
-    /// Starts them. Must be called inside a Tokio runtime.
+    /// Starts them; for [`Threads::OfCaller`], must be called inside a Tokio runtime.
     pub(super) fn start(threads: Threads) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let all = match threads {
-            Threads::OfCaller => vec![Worker::on(Handle::current())],
+            Threads::OfCaller => vec![Worker::new(0, Handle::current())],
             Threads::OnePerProcessor => {
                 let count = available_parallelism().map_or(1, NonZero::get);
                 (0..count).map(|number| start(number, stop.clone())).collect::<io::Result<_>>()?
             }
         };
         Ok(Self { all, _stop: stop.drop_guard() })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
     }
 
     /// The one with the fewest connections, and its presence to be held by one more; none only if there are none at all.
@@ -64,14 +66,14 @@ impl Workers {
 }
 
 impl Worker {
-    fn on(runtime: Handle) -> Self {
-        Self { runtime, pools: Pools::start(), presence: Arc::default() }
+    fn new(number: usize, runtime: Handle) -> Self {
+        Self { number, runtime, presence: Arc::default() }
     }
 }
 
 fn start(number: usize, stop: CancellationToken) -> io::Result<Worker> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let worker = Worker::on(runtime.handle().clone());
+    let worker = Worker::new(number, runtime.handle().clone());
     thread::Builder::new().name(format!("gateway-{number}")).spawn(move || runtime.block_on(stop.cancelled()))?;
     Ok(worker)
 }

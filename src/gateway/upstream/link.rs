@@ -30,17 +30,19 @@ const BUFFER: usize = 64 * 1024;
 
 /// A connection for one call at a time.
 pub(super) struct Link {
+    /// The one that hears of it.
+    pub(super) thread: usize,
     sender: http1::SendRequest<RequestBody>,
     /// None once it is closed.
     connection: Option<http1::Connection<TokioIo<TlsStream<TcpStream>>, RequestBody>>,
 }
 
 impl Link {
-    /// Speaks HTTP/1.1 over `tls`.
-    pub(super) async fn open(tls: TlsStream<TcpStream>) -> Result<Box<Self>, CallError> {
+    /// Speaks HTTP/1.1 over `tls`, which `thread` hears of.
+    pub(super) async fn open(tls: TlsStream<TcpStream>, thread: usize) -> Result<Box<Self>, CallError> {
         let opened = http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(tls)).await;
         let (sender, connection) = opened.map_err(CallError::Broke)?;
-        Ok(Box::new(Self { sender, connection: Some(connection) }))
+        Ok(Box::new(Self { thread, sender, connection: Some(connection) }))
     }
 
     /// Sends `request`; ends with the head of the answer. The error has the request again if none of it was sent.

@@ -11,15 +11,11 @@ use http::{Request, Response, Uri};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use tokio::net::TcpStream;
 
-use self::{connector::Connector, dns::Resolver, link::Link};
+use self::{connector::Connector, dns::Resolver, link::Link, pool::Pools};
 use super::body::RequestBody;
 use crate::model::host_pattern::HostPattern;
 
-pub(super) use self::{
-    connector::DialError,
-    link::CloudBody,
-    pool::{Pool, Pools},
-};
+pub(super) use self::{connector::DialError, link::CloudBody, pool::Pool};
 
 /// Where a dial that is not by DNS goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,28 +62,35 @@ pub(super) enum CallError {
 /// Calls cloud hosts.
 pub(super) struct Upstream {
     connector: Connector,
+    pools: Arc<Pools>,
 }
 
 impl Upstream {
-    /// Public roots and `config`'s, HTTP/1.1.
-    pub(super) fn new(config: UpstreamConfig) -> Result<Self, UpstreamError> {
+    /// Public roots and `config`'s, HTTP/1.1, for calls on so many `threads`. Must be called inside a Tokio runtime.
+    pub(super) fn new(config: UpstreamConfig, threads: usize) -> Result<Self, UpstreamError> {
         let resolver = Resolver::system().map_err(|error| UpstreamError::Resolver(error.to_string()))?;
         let connector = Connector::new(tls(config.extra_roots)?, resolver, config.overrides);
-        Ok(Self { connector })
+        Ok(Self { connector, pools: Pools::start(threads) })
     }
 
-    /// Sends `request`, whose target is in origin form, to the host of `pool`; sent again by itself only if no byte of it
+    /// Where the connections to `host` are kept; for [`Upstream::call`].
+    pub(super) fn pool(&self, host: &Arc<str>) -> Arc<Pool> {
+        self.pools.of(host)
+    }
+
+    /// On `thread`, sends `request`, whose target is in origin form, to the host of `pool`; sent again by itself only if no byte of it
     /// had been sent.
     pub(super) async fn call(
         &self,
         pool: &Arc<Pool>,
+        thread: usize,
         mut request: Request<RequestBody>,
     ) -> Result<CloudResponse, CallError> {
         let called = loop {
-            let Some(kept) = pool.take() else {
+            let Some(kept) = pool.take(thread) else {
                 // Boxed: a call that need not dial shall not keep room for it.
                 let tls = Box::pin(self.connector.dial(&pool.host)).await?;
-                break Link::open(tls).await?.call(request).await;
+                break Link::open(tls, thread).await?.call(request).await;
             };
             match kept.call(request).await {
                 // The cloud had closed it.
