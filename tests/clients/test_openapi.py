@@ -78,9 +78,9 @@ def targets(team: Team) -> Iterator[tuple[str, dict[str, str]]]:
         yield operation, {"id": team.environment}
     for operation in ("create_access_request", "list_environment_access_requests"):
         yield operation, {"id": team.environment}
-    spare = dict(access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
-    spare = admin.post("/credentials", name="spare", cloud="aws", kind="static", environments=[], **spare)["id"]
-    yield "delete_credential", {"id": spare}
+    key = {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
+    spare = admin.post("/credentials", name="spare", cloud="aws", kind="static", environments=[], **key)
+    yield "delete_credential", {"id": spare["id"]}
     for operation in ("show_credential", "change_credential", "test_credential"):
         yield operation, {"id": team.credential}
     for operation in ("show_user", "change_user", "reset_second_factor"):
