@@ -4,16 +4,18 @@
 use std::time::{Duration, Instant};
 
 use csg::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     model::{
         AccessKeyId, AccessRequest, AccessRequestId, CloudId, CredentialId, EnvironmentId, Role, RoleAssignment,
         ServiceId, Status, User, UserName,
     },
     store::{
-        Store, Writer,
+        MasterKey, Order, Read as _, Span, Store, Writer,
         tables::{
             access_keys::{ACCESS_KEYS, AccessKeyRecord},
             access_requests,
+            credentials::CREDENTIALS,
+            environments::ENVIRONMENTS,
             tokens::{self, TokenRecord},
             users::{self, UserRecord},
         },
@@ -27,18 +29,21 @@ use crate::api::harness::Console;
 const PEOPLE: u64 = 1_000;
 const REQUESTS: u64 = 10_000;
 
+/// An environment, and the credential of those who have access in it.
+type Place = (EnvironmentId, CredentialId);
+
 fn id(number: u64) -> AccessRequestId {
     AccessRequestId::new(format!("01m84{number:021}")).unwrap()
 }
 
 /// The last thousand wait; of the others, every status has as many.
-fn request(number: u64, now: Timestamp, credentials: &[CredentialId; 2]) -> AccessRequest {
+fn request(number: u64, now: Timestamp, places: &[Place; 2]) -> AccessRequest {
     let status = if number >= REQUESTS - 1_000 { Status::Pending } else { Status::ALL[1 + (number % 7) as usize] };
     let had = !matches!(status, Status::Pending | Status::Denied | Status::Withdrawn);
     let place = (number / 3 % 2) as usize;
     AccessRequest {
         id: id(number),
-        environment: EnvironmentId::new(["dev", "prod"][place]).unwrap(),
+        environment: places[place].0.clone(),
         cloud: CloudId::aws(),
         services: [["dynamodb", "sns"], ["lambda", "ses"]][(number % 2) as usize]
             .map(|id| ServiceId::new(id).unwrap())
@@ -51,7 +56,7 @@ fn request(number: u64, now: Timestamp, credentials: &[CredentialId; 2]) -> Acce
         decided_by: None,
         decided_at: None,
         decision_comment: None,
-        credential: had.then(|| credentials[place].clone()),
+        credential: had.then(|| places[place].1.clone()),
         expires_at: None,
         allow_credential_operations: Vec::new(),
         version: 1,
@@ -64,8 +69,14 @@ fn person(number: u64) -> UserName {
 
 fn fill(console: &Console) {
     let root = console.sign_in("root");
-    let credentials = ["dev", "prod"].map(|place| CredentialId::new(console.credential(place, &root)).unwrap());
-    let now = console.clock.now();
+    let place = |id: &str| {
+        let credential = CredentialId::new(console.credential(id, &root)).unwrap();
+        (EnvironmentId::new(id).unwrap(), credential)
+    };
+    fill_store(&console.store, console.clock.now(), &["dev", "prod"].map(place));
+}
+
+fn fill_store(store: &Store, now: Timestamp, places: &[Place; 2]) {
     let all = |writer: &mut Writer| {
         for number in 0..PEOPLE {
             let role = RoleAssignment { role: Role::Developer, environment: None };
@@ -96,7 +107,7 @@ fn fill(console: &Console) {
             }
         }
         for number in 0..REQUESTS {
-            let request = request(number, now, &credentials);
+            let request = request(number, now, places);
             access_requests::put(writer, &request)?;
             if request.credential.is_some() {
                 let key = AccessKeyId::new(format!("CSGA{number:016}")).unwrap();
@@ -112,7 +123,21 @@ fn fill(console: &Console) {
         }
         Ok::<_, csg::store::Error>(())
     };
-    console.store.transact(all).unwrap();
+    store.transact(all).unwrap();
+}
+
+/// Not a test: for `tests/browser/test_scale.py`, which asks the executable as it is shipped.
+#[test]
+#[ignore = "fills the data directory that CSG_FILL names"]
+fn fill_a_data_directory() {
+    let directory = std::path::PathBuf::from(std::env::var_os("CSG_FILL").expect("CSG_FILL is a data directory"));
+    let key = MasterKey::read(&directory.join("master.key")).unwrap();
+    let store = Store::open(&directory.join("csg.redb"), &key).unwrap();
+    let reader = store.read().unwrap();
+    let (credential, _) = reader.first(&CREDENTIALS, &Span::all(), Order::Ascending).unwrap().expect("a credential");
+    let environments = reader.all(&ENVIRONMENTS, &Span::all(), Order::Ascending).unwrap();
+    let [first, second, ..] = &environments[..] else { panic!("there are to be two environments") };
+    fill_store(&store, Clock::system().now(), &[first, second].map(|(id, _)| (id.clone(), credential.clone())));
 }
 
 /// How many records `work` reads, once it has been done before. Prints that, and the shortest time it took.
@@ -253,6 +278,8 @@ fn each_page_reads_what_it_shows() {
             ("ada", "/audit", list),
             ("dora", "/environments/dev/cloud-services", frame),
             ("dora", "/environments/dev/cloud-services/request", frame),
+            ("dora", "/environments/dev/usage", frame),
+            ("root", "/environments/dev/usage", frame),
         ]
         .map(|(name, path, bound)| (name, path.to_owned(), bound)),
     );
@@ -303,8 +330,8 @@ fn each_page_reads_what_it_shows() {
         let Some(next) = page.split("?after=").nth(1) else { break };
         path = format!("/credentials/{credential}?after={}", next.split('#').next().unwrap());
     }
-    let living =
-        |number: &u64| request(*number, console.clock.now(), &[0, 1].map(|_| CredentialId::new("c-1").unwrap()));
+    let nowhere = ["dev", "prod"].map(|id| (EnvironmentId::new(id).unwrap(), CredentialId::new("c-1").unwrap()));
+    let living = |number: &u64| request(*number, console.clock.now(), &nowhere);
     let dev = (0..REQUESTS).map(|number| living(&number)).filter(|request| request.environment.as_str() == "dev");
     let mut dev: Vec<_> = dev
         .filter(|request| matches!(request.status, Status::Approved | Status::Active))
