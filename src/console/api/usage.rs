@@ -136,11 +136,11 @@ pub(crate) async fn of_environment(
 ) -> Result<Json<OfEnvironment>, Problem> {
     let from = days.begin(state.workflow.clock().now());
     let usage = session.try_run(move |caller| {
-        let user = caller.whose_use(&environment)?;
+        let whose = caller.whose_use(&environment)?;
         state.audit.flush(FLUSH);
-        let used = state.audit.environment_use(&environment, user.as_ref(), from)?;
+        let used = state.audit.environment_use(&environment, whose.as_ref(), from)?;
         let EnvironmentUse { total, by_service, by_person, by_access_request, by_day } = used;
-        Ok(OfEnvironment { environment, user, from, total, by_service, by_person, by_access_request, by_day })
+        Ok(OfEnvironment { environment, user: whose, from, total, by_service, by_person, by_access_request, by_day })
     });
     usage.await.map(Json)
 }

@@ -69,13 +69,13 @@ pub(crate) async fn show(visitor: Visitor, Id(id): Id<EnvironmentId>) -> Result<
     let read = {
         let id = id.clone();
         visitor.session.clone().try_run(move |caller| {
-            let user = caller.whose_use(&id)?;
-            let mut used = audit.environment_use(&id, user.as_ref(), from)?;
+            let whose = caller.whose_use(&id)?;
+            let mut used = audit.environment_use(&id, whose.as_ref(), from)?;
             used.by_access_request.truncate(SHOWN);
             // An auditor sees that it was used, and not what was asked for.
             let known = used.by_access_request.iter();
             let known: Vec<_> = known.map(|used| caller.access_request(&used.request).ok()).collect();
-            Ok((caller.environment(&id)?.environment, user.is_none(), used, known))
+            Ok((caller.environment(&id)?.environment, whose.is_none(), used, known))
         })
     };
     let (environment, everybodys, used, known) = read.await?;
