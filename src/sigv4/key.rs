@@ -87,8 +87,12 @@ impl SigningKey {
 
     /// The signature in lower-case hex.
     pub(super) fn sign(&self, string_to_sign: &[u8]) -> String {
-        let text = hex::encode(hmac::sign(&self.hmac(), string_to_sign).as_ref());
-        std::str::from_utf8(&text).unwrap_or_default().to_owned()
+        std::str::from_utf8(&hex::encode(&self.sign_in_bytes(string_to_sign))).unwrap_or_default().to_owned()
+    }
+
+    /// The signature as it is.
+    pub(super) fn sign_in_bytes(&self, string_to_sign: &[u8]) -> [u8; 32] {
+        hmac::sign(&self.hmac(), string_to_sign).as_ref().try_into().unwrap_or_default()
     }
 
     /// The last of SigV4's HMACs, by ring: the text that the AWS crate makes of it costs as much as the HMAC itself.

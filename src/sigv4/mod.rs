@@ -17,6 +17,8 @@
 
 mod cache;
 mod canonical;
+mod chain;
+mod chunked;
 mod claim;
 mod date;
 mod hex;
@@ -31,6 +33,8 @@ mod verify;
 
 pub use cache::KeyCache;
 pub use canonical::PathStyle;
+pub use chain::Chain;
+pub use chunked::{ChunkError, Decoder, Encoder, Framing, Piece};
 pub use claim::{Claim, ParseError, parse};
 pub use key::{Scope, SigningKey};
 pub use payload::{Payload, Streaming};

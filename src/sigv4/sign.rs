@@ -7,7 +7,7 @@ use http::{
 };
 
 use super::{
-    ALGORITHM, PathStyle, Payload, SignedHeaders, SigningKey, canonical,
+    ALGORITHM, Chain, PathStyle, Payload, SignedHeaders, SigningKey, canonical,
     date::Moment,
     header::{self, is_amz},
 };
@@ -63,7 +63,9 @@ pub enum SignError {
 
 /// Signs `parts`: replaces `Authorization`, `X-Amz-Date` and `X-Amz-Security-Token`, and `X-Amz-Content-Sha256` where
 /// there is one or the payload needs one. All else stays as it is; call this after the last change to the headers.
-pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
+///
+/// The chain is for the chunks of the body, where they are signed one by one.
+pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<Chain, SignError> {
     let at = Moment::of(with.now);
     if at.day() != with.key.scope().date() {
         return Err(SignError::Day);
@@ -87,7 +89,7 @@ pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
     let mut authorization = HeaderValue::try_from(authorization).map_err(|_| SignError::Credential)?;
     authorization.set_sensitive(true);
     parts.headers.insert(AUTHORIZATION, authorization);
-    Ok(())
+    Ok(Chain::new(with.key.clone(), at, &signature))
 }
 
 /// `host`, `x-amz-*`, and of what is wanted `also` that which is there and stays as it is.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use super::{Claim, PathStyle, Payload, SigningKey, canonical, date::Moment};
+use super::{Chain, Claim, PathStyle, Payload, SigningKey, canonical, date::Moment, hex};
 use crate::clock::Timestamp;
 
 /// How far the clocks of client and gateway may lie apart.
@@ -104,6 +104,12 @@ impl Verified {
     /// What the signature says about the body.
     pub fn payload(&self) -> Payload {
         self.payload
+    }
+
+    /// The chain that the signatures of the body's chunks go on with, under the `key` that the head was verified with.
+    pub fn chain(&self, key: &SigningKey) -> Chain {
+        let head = hex::encode(&self.claim.signature);
+        Chain::new(key.clone(), self.claim.at, std::str::from_utf8(&head).unwrap_or_default())
     }
 
     /// Is `sha256` what the signature says of the body? True of any body that it says nothing about.

@@ -1,5 +1,6 @@
 //! Whole requests, both ways.
 
+mod chunks;
 mod properties;
 mod refusals;
 mod vectors;
