@@ -4,6 +4,7 @@
 
 pub mod caller_identity;
 mod catalogue;
+pub mod checksum;
 pub mod error;
 mod form;
 mod host;
