@@ -5,6 +5,7 @@ mod answers;
 mod audit;
 mod bad_input;
 mod bodies;
+mod chunked;
 mod connections;
 mod expect;
 mod happy;
