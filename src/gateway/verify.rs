@@ -74,7 +74,7 @@ pub(super) async fn verify<'t>(
                 (signature, VerifiedBody::Declared(sha256))
             }
         }
-        Some(Payload::Unsigned) if scope.takes_unsigned_body() => {
+        Some(Payload::Unsigned) if scope.takes_unsigned_body(parts) => {
             (check(claim, Payload::Unsigned)?, VerifiedBody::Unsigned)
         }
         Some(Payload::Unsigned) => {

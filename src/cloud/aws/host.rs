@@ -208,11 +208,6 @@ impl<'c> Claim<'c, '_> {
     pub fn takes_chunks(&self) -> bool {
         self.path_is_encoded_once()
     }
-
-    /// May a body go unsigned (`UNSIGNED-PAYLOAD`)? To S3 any may.
-    pub fn takes_unsigned_body(&self) -> bool {
-        self.path_is_encoded_once()
-    }
 }
 
 /// A short text on the stack, so that a look-up costs no allocation.

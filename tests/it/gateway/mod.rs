@@ -12,6 +12,7 @@ mod happy;
 mod held;
 mod refusals;
 mod stop;
+mod unsigned;
 mod upstream;
 mod ways_in;
 
