@@ -71,8 +71,7 @@ fn database(config: &Config) -> PathBuf {
 
 /// What can be asked for: all that the catalogue knows.
 fn known_services() -> KnownServices {
-    let aws = Catalogue::embedded().services().iter().map(|service| service.id.clone());
-    KnownServices::from([(CloudId::aws(), aws.collect())])
+    KnownServices::from([(CloudId::aws(), Catalogue::embedded().credential_operations())])
 }
 
 /// The CA may speak for the clouds' domains and for this machine.
