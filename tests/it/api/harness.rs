@@ -71,12 +71,13 @@ impl Console {
                 started_at: clock.now(),
                 data_dir: directory.path().into(),
                 certificates: Arc::new(|| 3),
+                identity: None,
             },
         });
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
-        runtime.spawn(console::serve(listener, router, clock.clone(), shutdown.clone()));
+        runtime.spawn(console::serve(listener, None, router, clock.clone(), shutdown.clone()));
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
