@@ -36,7 +36,7 @@ pub(super) fn authorize<'t>(
 ) -> Result<Permitted<'t>, Rejection> {
     let Verified { signature, scope, live, body } = verified;
     let held: &[u8] = if let VerifiedBody::Held(held) = &body { &held.bytes } else { &[] };
-    let named = scope.name(parts, held);
+    let named = scope.name(parts, held, |service| live.grant.services.contains(service));
     ledger.calls(&named.call.service, named.call.operation.map(|operation| operation.name));
     // The body may have taken its time: what counts is whether access stands now.
     let newest = deps.grants.load().grants.get(&live.grant.access_key_id).cloned();

@@ -104,7 +104,8 @@ mod tests {
         Call {
             cloud: CloudId::aws(),
             service: ServiceId::new(service).unwrap(),
-            operation: operation.map(|(name, hands_out_credentials)| Operation { name, hands_out_credentials }),
+            operation: operation
+                .map(|(name, hands_out_credentials)| Operation { hands_out_credentials, ..Operation::plain(name) }),
             account: account.map(|id| AccountId::new(id).unwrap()),
         }
     }

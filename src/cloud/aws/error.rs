@@ -68,6 +68,7 @@ fn code(refusal: &Refusal, protocol: Protocol) -> &'static str {
         | Refusal::UnknownOperation
         | Refusal::UnsupportedAuth { .. } => pick("AccessDeniedException", "AccessDenied"),
         Refusal::BodyTooLarge { .. } => "RequestEntityTooLarge",
+        Refusal::ChecksumMismatch { .. } => "BadDigest",
         Refusal::ClockSkew { .. } => pick("InvalidSignatureException", "RequestTimeTooSkewed"),
         Refusal::IncompleteSignature { .. } => pick("IncompleteSignatureException", "IncompleteSignature"),
         Refusal::Malformed { .. } => pick("SerializationException", "MalformedInput"),

@@ -11,8 +11,9 @@ use super::{
     catalogue::{Protocol, Service},
     form,
     host::{Claim, Host},
+    route::Condition,
 };
-use crate::model::{AccountId, Call, CloudId, Operation};
+use crate::model::{AccountId, Call, CloudId, Operation, ServiceId};
 
 /// Which operation of a JSON protocol a request is.
 static TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -51,6 +52,8 @@ struct Found<'c> {
     protocol: Protocol,
     operation: Operation,
     account: Option<AccountId>,
+    /// How closely its route fits, where services share a host.
+    rank: u128,
 }
 
 /// `Action` and `Version` of a query request.
@@ -65,21 +68,42 @@ impl<'c> Claim<'c, '_> {
         parts.method == Method::POST && matches!(sign(&parts.headers), Sign::Nothing) && self.may_be_query(parts)
     }
 
+    /// May the body go unsigned (`UNSIGNED-PAYLOAD`)? To S3 any may, elsewhere that of an operation whose model says so.
+    pub fn takes_unsigned_body(&self, parts: &Parts) -> bool {
+        let operation = || self.name(parts, &[], |_| true).call.operation;
+        self.path_is_encoded_once() || operation().is_some_and(|operation| operation.unsigned_body)
+    }
+
     /// Names the call. `body` matters only if [`Claim::needs_body_to_name`]; else it may be empty.
-    pub fn name(&self, parts: &Parts, body: &[u8]) -> Named<'c> {
+    ///
+    /// Where several services have the very same call (RDS, Neptune and DocumentDB), it counts as the one that is
+    /// `granted`, so that a grant for one of them covers its own operations and no others.
+    pub fn name(&self, parts: &Parts, body: &[u8], granted: impl Fn(&ServiceId) -> bool) -> Named<'c> {
         let form = if self.may_be_query(parts) { Form::read(parts, body) } else { None };
         let several = self.services().nth(1).is_some();
-        let mut found = self.services().filter_map(|service| {
+        let mut best: Option<Found<'c>> = None;
+        let mut is_certain = !overrides_method(&parts.headers);
+        for service in self.services() {
             let form = form.as_ref().filter(|form| !several || form.is_for(service));
-            recognise(service, parts, form)
-        });
-        let (first, second) = (found.next(), found.next());
-        let certain = |found: &Found<'_>| {
-            second.is_none()
-                && (found.protocol.is_query() || !self.looks_like_query(parts))
-                && !overrides_method(&parts.headers)
-        };
-        let Some(found) = first.filter(certain) else {
+            let Some(found) = recognise(service, self.signing_name(), parts, form) else { continue };
+            let Some(kept) = &mut best else {
+                best = Some(found);
+                continue;
+            };
+            is_certain &= kept.protocol.is_query() == found.protocol.is_query();
+            if found.rank > kept.rank {
+                *kept = found;
+            } else if found.rank == kept.rank {
+                let hands_out = kept.operation.hands_out_credentials || found.operation.hands_out_credentials;
+                if granted(&found.service.id) && !granted(&kept.service.id) {
+                    *kept = found;
+                }
+                kept.operation.hands_out_credentials = hands_out;
+            }
+        }
+        let Some(found) =
+            best.filter(|found| is_certain && (found.protocol.is_query() || !self.looks_like_query(parts)))
+        else {
             let dialect = dialect(self.services(), parts);
             let service = dialect.service.unwrap_or(self.service);
             return Named { call: self.call(service, None, None), dialect };
@@ -131,7 +155,7 @@ fn overrides_method(headers: &HeaderMap) -> bool {
 /// Does what a request is called depend on its header `name` (lower-case)? Then the cloud must get it as it was read,
 /// signed or not: a proxy that lets `Connection` take it away sends on another call than the one it named.
 pub fn is_read_to_name(name: &str) -> bool {
-    matches!(name, "content-encoding" | "content-type" | "smithy-protocol" | "x-amz-target")
+    matches!(name, "content-encoding" | "content-type" | "smithy-protocol" | "x-amz-copy-source" | "x-amz-target")
 }
 
 /// Of the protocols that the services speak, the one that the request looks most like.
@@ -172,9 +196,14 @@ fn looks_like_query(parts: &Parts) -> bool {
         || parts.uri.query().is_some_and(|query| form::count_in_any_case(query.as_bytes(), "Action") > 0)
 }
 
-fn recognise<'c>(service: &'c Service, parts: &Parts, form: Option<&Form<'_>>) -> Option<Found<'c>> {
+fn recognise<'c>(
+    service: &'c Service,
+    signing_name: &str,
+    parts: &Parts,
+    form: Option<&Form<'_>>,
+) -> Option<Found<'c>> {
     let speaks = |is: fn(Protocol) -> bool| service.protocols.iter().copied().find(|&protocol| is(protocol));
-    let plain = |protocol, operation| Some(Found { service, protocol, operation, account: None });
+    let plain = |protocol, operation| Some(Found { service, protocol, operation, account: None, rank: 0 });
     match sign(&parts.headers) {
         Sign::Conflict => None,
         Sign::Cbor => {
@@ -199,8 +228,13 @@ fn recognise<'c>(service: &'c Service, parts: &Parts, form: Option<&Form<'_>>) -
             let protocol = speaks(Protocol::is_rest)?;
             let query = parts.uri.query().unwrap_or_default();
             let path_normalised = !service.path_is_encoded_once();
-            let found = service.routes.find(parts.method.as_str(), parts.uri.path(), query, path_normalised)?;
-            Some(Found { service, protocol, operation: found.operation, account: found.account })
+            let holds = |condition| match condition {
+                Condition::Header(name) => parts.headers.contains_key(name),
+                Condition::Signed(name) => name == signing_name,
+            };
+            let path = parts.uri.path();
+            let found = service.routes.find(parts.method.as_str(), path, query, path_normalised, &holds)?;
+            Some(Found { service, protocol, operation: found.operation, account: found.account, rank: found.rank })
         }
     }
 }
@@ -291,7 +325,7 @@ mod tests {
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
-        claim.name(&builder.body(()).unwrap().into_parts().0, body.as_bytes())
+        claim.name(&builder.body(()).unwrap().into_parts().0, body.as_bytes(), |_| false)
     }
 
     const DYNAMODB: &str = "dynamodb.us-east-1.amazonaws.com";
@@ -422,7 +456,8 @@ mod tests {
             assert_eq!(named.call.operation.map(|operation| operation.name), Some(operation), "{line}");
             seen.insert((service, operation));
         }
-        for service in Catalogue::embedded().services() {
+        let services: std::collections::BTreeSet<_> = seen.iter().map(|(service, _)| *service).collect();
+        for service in services.iter().filter_map(|id| Catalogue::embedded().service(id)) {
             for operation in service.operations() {
                 assert!(seen.contains(&(service.id.as_str(), operation.name)), "{}:{}", service.id, operation.name);
             }
@@ -434,15 +469,15 @@ mod tests {
     fn services_that_share_a_host_are_told_apart() {
         let catalogue = Catalogue::parse(
             "partition\taws\tamazonaws.com\tapi.aws\tus-east-1\tus-east-1\n\
-             service\tses\tSES\tMail.\nprotocol\tquery\nxml\t2010-12-01\thttp://ses/\n\
+             service\tses\tc\tSES\tMail.\nprotocol\tquery\nxml\t2010-12-01\thttp://ses/\n\
              host\temail.{region}.{dns}\tses\t=\taws\nop\tSendEmail\t-\nop\tGetSendQuota\t-\n\
-             service\tsesv2\tSES\tMail.\nprotocol\trest-json\n\
+             service\tsesv2\tc\tSES\tMail.\nprotocol\trest-json\n\
              host\temail.{region}.{dns}\tses\t=\taws\nop\tSendEmail\t-\tPOST\t/v2/email/outbound-emails\n\
-             service\telb\tELB\tOld.\nprotocol\tquery\nxml\t2012-06-01\thttp://elb/\n\
+             service\telb\tc\tELB\tOld.\nprotocol\tquery\nxml\t2012-06-01\thttp://elb/\n\
              host\telasticloadbalancing.{region}.{dns}\telb\t=\taws\nop\tDescribeLoadBalancers\t-\n\
-             service\telbv2\tELB\tNew.\nprotocol\tquery\nxml\t2015-12-01\thttp://elb/\n\
+             service\telbv2\tc\tELB\tNew.\nprotocol\tquery\nxml\t2015-12-01\thttp://elb/\n\
              host\telasticloadbalancing.{region}.{dns}\telb\t=\taws\nop\tDescribeLoadBalancers\t-\n\
-             service\tsqs\tSQS\tQueues.\nprotocol\tjson-1.0\tquery\ntarget\tAmazonSQS\nxml\t2012-11-05\thttp://q/\n\
+             service\tsqs\tc\tSQS\tQueues.\nprotocol\tjson-1.0\tquery\ntarget\tAmazonSQS\nxml\t2012-11-05\thttp://q/\n\
              host\tsqs.{region}.{dns}\tsqs\t=\taws\nop\tSendMessage\t-\n",
         )
         .unwrap();

@@ -223,6 +223,22 @@ fn signed_chunks_are_good_for_their_place_alone() {
     assert_eq!(decode(text.replace(signature, &upper(signature)).as_bytes(), &length, 7), Err(ChunkError::Signature));
 }
 
+/// As AWS's documentation has it, and minio-go.
+#[test]
+fn a_signed_trailer_may_end_with_a_line_feed_and_an_empty_line() {
+    let framing = framing(3, true, true);
+    let body = String::from_utf8(client_body(&[b"abc"], true, Some("AAAA"))).unwrap();
+    let decode = |from: &str, to: &str| {
+        assert!(body.contains(from));
+        decode(body.replace(from, to).as_bytes(), &framing, 5)
+    };
+    assert_eq!(decode("AAAA\r\n", "AAAA\n\r\n"), Ok((b"abc".to_vec(), Some("AAAA".to_owned()))));
+    assert_eq!(decode("AAAA\r\n", "AAAA\n"), Err(ChunkError::Line));
+    assert_eq!(decode("AAAA\r\n", "AAAA\r\n\r\n"), Err(ChunkError::Trailer));
+    assert_eq!(decode("AAAA\r\n", "AAAA\n\r\n\r\n"), Err(ChunkError::Trailer));
+    assert_eq!(decode("AAAA\r\n", "AAAA\n\n"), Err(ChunkError::Line));
+}
+
 fn value() -> impl Strategy<Value = Option<String>> {
     prop::option::of("[A-Za-z0-9+/]{6}==")
 }

@@ -5,12 +5,14 @@ mod answers;
 mod audit;
 mod bad_input;
 mod bodies;
+mod chunked;
 mod connections;
 mod expect;
 mod happy;
 mod held;
 mod refusals;
 mod stop;
+mod unsigned;
 mod upstream;
 mod ways_in;
 
