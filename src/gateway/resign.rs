@@ -34,13 +34,16 @@ pub(super) fn resign(
     upload: Upload,
     ledger: &mut Ledger,
 ) -> Result<Signed, Rejection> {
-    let Permitted { signature, scope, live, body, .. } = permitted;
+    let Permitted { signature, scope, live, body, call, .. } = permitted;
     let claim = signature.claim();
     hop::strip(&mut parts.headers, |name| claim.protects(name) || aws::is_read_to_name(name));
     // A request's trailers end here, as nobody signed them.
     parts.headers.remove(header::TRAILER);
     // Our own: that of the client is for its hop (RFC 9110, section 2.5).
     parts.version = Version::HTTP_11;
+    if let [account] = &live.grant.accounts[..] {
+        aws::expect_owner(&mut parts.headers, &call, account);
+    }
     let identity = live.identity.as_ref().ok_or_else(|| unavailable("its credential has no secret"))?;
     let now = deps.clock.now();
     let today = Scope::at(now, scope.region(), scope.signing_name());

@@ -11,6 +11,7 @@ mod event_streams;
 mod expect;
 mod happy;
 mod held;
+mod perimeter;
 mod refusals;
 mod stop;
 mod unsigned;
