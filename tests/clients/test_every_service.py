@@ -19,7 +19,7 @@ from botocore.model import OperationModel, ServiceModel
 from harness.certificates import CloudCertificates
 from harness.clients import REGION, Way, environment
 from harness.cloud import Key
-from harness.gateway import Gateway, Team
+from harness.gateway import Team
 from harness.parameters import parameters, weight
 from harness.process import wait_until
 from harness.recording import Arrival, RecordingCloud

@@ -19,17 +19,18 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 
 from harness.certificates import CloudCertificates
+from harness.chunks import HOST, upload
 from harness.clients import Way
 from harness.cloud import REAL_KEY, Exchange, StrictMoto
 from harness.gateway import Team
 from harness.paths import CLIENTS, REPOSITORY
 from harness.recording import Arrival, RecordingCloud
+from harness.wire import tunnel
 
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
 # What the gateway may grow by while a gibibyte goes through.
 MOST_FOR_GIBIBYTE = 32 * MEBIBYTE
-S3 = "s3.us-east-1.amazonaws.com"
 SIZES = {"nothing": 0, "1 byte": 1, "8 MiB": 8 * MEBIBYTE, "8 MiB and a bit": 8 * MEBIBYTE + 77}
 TRAILER, UNSIGNED = "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "UNSIGNED-PAYLOAD"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -172,6 +173,34 @@ def test_hard_keys(style: str, s3_way: Way, bucket: str, verdicts: Callable):
     assert hosts == ({"s3.amazonaws.com"} if style == "path" else {f"{bucket}.s3.amazonaws.com"})
 
 
+SPELLINGS = {
+    "a@b": "a@b",
+    "a%40b": "a@b",
+    "a+b": "a+b",
+    "a%2Bb": "a+b",
+    "a%2fb%2Fc": "a/b/c",
+    "!*'()": "!*'()",
+    "%7e~": "~~",
+    "..%2Fa": "../a",
+    "%61%c3%bc": "aü",
+    "a=b&c;d,e:f$g": "a=b&c;d,e:f$g",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_keys_as_other_clients_spell_them(
+    spelling: str, s3_way: Way, bucket: str, verdicts: Callable, cloud: StrictMoto
+):
+    """Encoded more than boto3 would, or less: what is signed is the key, what is sent is what came."""
+    target = f"/{bucket}/{spelling}"
+    host, _, port = s3_way.proxy_url.removeprefix("http://").partition(":")
+    with tunnel((host, int(port)), s3_way.ca, HOST) as connection:
+        answer = connection.request(upload(s3_way.key, target, "hash", [b"x"]).bytes())
+    assert answer.status == 200, answer
+    assert verdicts()[-1]["target"] == target
+    assert s3_way.boto3("s3").head_object(Bucket=bucket, Key=SPELLINGS[spelling])["ContentLength"] == 1
+
+
 @dataclass
 class Address:
     bucket: str
@@ -189,7 +218,7 @@ ADDRESSES = {
     "another region": Address("b", "{bucket}.s3.eu-central-1.amazonaws.com", "eu-central-1"),
     "dotted": Address("b.with.dots", "s3.eu-west-1.amazonaws.com", "eu-west-1"),
     "path": Address("b", "s3.us-west-2.amazonaws.com", "us-west-2", {"s3": {"addressing_style": "path"}}),
-    "given": Address("b", S3, endpoint=f"https://{S3}"),
+    "given": Address("b", HOST, endpoint=f"https://{HOST}"),
     "dual stack": Address(
         "b", "{bucket}.s3.dualstack.us-west-2.amazonaws.com", "us-west-2", {"use_dualstack_endpoint": True}
     ),
