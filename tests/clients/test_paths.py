@@ -19,7 +19,7 @@ from test_s3 import HARD_KEYS
 
 ACCOUNT = "123456789012"
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:orders"
-API = f"arn:aws:apigateway:us-east-1::/restapis/a1b2c3/stages/test stage"
+API = "arn:aws:apigateway:us-east-1::/restapis/a1b2c3/stages/test stage"
 
 
 @dataclass
