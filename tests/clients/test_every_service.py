@@ -299,7 +299,7 @@ def test_every_service_that_also_speaks_cbor(
     assert failures(calls, recording, team, key) == {}
     arrived = recording.arrivals[seen:]
     assert {arrival.headers.get("smithy-protocol") for arrival in arrived} == {"rpc-v2-cbor"}
-    assert all(re.fullmatch(r"/service/\w+/operation/\w+", arrival.path) for arrival in arrived)
+    assert all(re.fullmatch(r"/service/[^/]+/operation/\w+", arrival.path) for arrival in arrived)
     say(f"{len(arrived)} services, one call each in CBOR")
     assert len(arrived) >= 40
 
