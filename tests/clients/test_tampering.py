@@ -144,9 +144,10 @@ def s3_key(team: Team) -> Key:
 
 
 @pytest.fixture(scope="module")
-def bucket(s3_key: Key, gateway: Gateway) -> str:
-    Way(gateway.proxy_url, gateway.ca, s3_key).boto3("s3").create_bucket(Bucket="tampered")
-    return "tampered"
+def client(s3_key: Key, gateway: Gateway):
+    client = Way(gateway.proxy_url, gateway.ca, s3_key).boto3("s3", s3={"addressing_style": "path"})
+    client.create_bucket(Bucket="tampered")
+    return client
 
 
 def send(gateway: Gateway, it: Upload) -> Response | None:
@@ -158,31 +159,26 @@ def send(gateway: Gateway, it: Upload) -> Response | None:
     return None
 
 
-@pytest.mark.parametrize("http_chunked", [False, True], ids=["length", "chunked"])
+FRAMINGS = pytest.mark.parametrize("http_chunked", [False, True], ids=["length", "chunked"])
+CHANGED = pytest.mark.parametrize(("form", "what", "change"), CASES, ids=[f"{form}: {what}" for form, what, _ in CASES])
+
+
+@FRAMINGS
 @pytest.mark.parametrize("form", FORMS)
-def test_what_was_not_changed_passes(
-    form: str, http_chunked: bool, recorded: tuple, bucket: str, s3_key: Key, gateway: Gateway
-):
-    team, key, cloud = recorded
+def test_what_was_not_changed_arrives_whole(form: str, http_chunked: bool, recorded: tuple):
+    team, key, recording = recorded
     it = upload(key, "/tampered/whole", form, DATA)
     it.http_chunked = http_chunked
     assert send(team.gateway, it).status == 200
-    arrival = cloud.arrivals[-1]
+    arrival = recording.arrivals[-1]
     assert (arrival.wrong, arrival.whole, arrival.body) == (None, True, b"".join(DATA))
-    name = uuid.uuid4().hex
-    it = upload(s3_key, f"/{bucket}/{name}", form, DATA)
-    it.http_chunked = http_chunked
-    assert send(gateway, it).status == 200
-    client = Way(gateway.proxy_url, gateway.ca, s3_key).boto3("s3")
-    assert client.get_object(Bucket=bucket, Key=name)["Body"].read() == b"".join(DATA)
 
 
-@pytest.mark.parametrize("http_chunked", [False, True], ids=["length", "chunked"])
-@pytest.mark.parametrize(("form", "what", "change"), CASES, ids=[f"{form}: {what}" for form, what, _ in CASES])
+@FRAMINGS
+@CHANGED
 def test_what_was_changed_never_arrives_whole(
-    form: str, what: str, change: Change, http_chunked: bool, recorded: tuple, bucket: str, s3_key: Key,
-    gateway: Gateway, cloud: StrictMoto,
-):  # fmt: skip
+    form: str, what: str, change: Change, http_chunked: bool, recorded: tuple
+):
     team, key, recording = recorded
     seen = len(recording.arrivals)
     it = upload(key, "/tampered/changed", form, DATA)
@@ -190,21 +186,35 @@ def test_what_was_changed_never_arrives_whole(
     change(it)
     answer = send(team.gateway, it)
     assert answer is None or 400 <= answer.status < 500, answer
+    assert_broken_off(recording, seen)
+
+
+def assert_broken_off(recording: RecordingCloud, seen: int) -> None:
     for arrival in recording.arrivals[seen:]:
         wait_until(lambda arrival=arrival: arrival.wrong or arrival.whole, 10, "the call to end")
         assert (arrival.wrong, arrival.whole) == (BROKEN_OFF, False)
 
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_not_changed_becomes_an_object(form: str, client, s3_key: Key, gateway: Gateway):
     name = uuid.uuid4().hex
-    it = upload(s3_key, f"/{bucket}/{name}", form, DATA)
-    it.http_chunked = http_chunked
+    assert send(gateway, upload(s3_key, f"/tampered/{name}", form, DATA)).status == 200
+    assert client.get_object(Bucket="tampered", Key=name)["Body"].read() == b"".join(DATA)
+
+
+@CHANGED
+def test_what_was_changed_becomes_no_object(
+    form: str, what: str, change: Change, client, s3_key: Key, gateway: Gateway, cloud: StrictMoto
+):
+    name = uuid.uuid4().hex
+    it = upload(s3_key, f"/tampered/{name}", form, DATA)
     change(it)
-    verdicts = len(cloud.verdicts())
+    seen = len(cloud.verdicts())
     answer = send(gateway, it)
     assert answer is None or 400 <= answer.status < 500, answer
-    client = Way(gateway.proxy_url, gateway.ca, s3_key).boto3("s3")
-    assert "Contents" not in client.list_objects_v2(Bucket=bucket, Prefix=name)
-    puts = [verdict for verdict in cloud.verdicts()[verdicts:] if verdict["method"] == "PUT"]
-    assert not [put for put in puts if "refused" not in put]
+    assert "Contents" not in client.list_objects_v2(Bucket="tampered", Prefix=name)
+    taken = [verdict for verdict in cloud.verdicts()[seen:] if "refused" not in verdict]
+    assert [verdict["method"] for verdict in taken] == ["GET"], "the list alone"
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -220,9 +230,7 @@ def test_a_client_that_goes_away_midway(form: str, recorded: tuple):
         "the record of a call that was cut",
     )
     assert records
-    for arrival in recording.arrivals[seen:]:
-        wait_until(lambda arrival=arrival: arrival.wrong or arrival.whole, 10, "the call to end")
-        assert (arrival.wrong, arrival.whole) == (BROKEN_OFF, False)
+    assert_broken_off(recording, seen)
 
 
 @pytest.mark.parametrize("announced", [0, len(b"".join(DATA)) - 1, len(b"".join(DATA)) + 1, 1 << 62])
@@ -233,6 +241,4 @@ def test_a_length_that_is_not_that_of_the_data(form: str, announced: int, record
     seen = len(recording.arrivals)
     answer = send(team.gateway, upload(key, "/tampered/lie", form, DATA, announced))
     assert answer is None or 400 <= answer.status < 500, answer
-    for arrival in recording.arrivals[seen:]:
-        wait_until(lambda arrival=arrival: arrival.wrong or arrival.whole, 10, "the call to end")
-        assert (arrival.wrong, arrival.whole) == (BROKEN_OFF, False)
+    assert_broken_off(recording, seen)
