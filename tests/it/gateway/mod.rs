@@ -5,12 +5,16 @@ mod answers;
 mod audit;
 mod bad_input;
 mod bodies;
+mod chunked;
 mod connections;
+mod event_streams;
 mod expect;
 mod happy;
 mod held;
+mod perimeter;
 mod refusals;
 mod stop;
+mod unsigned;
 mod upstream;
 mod ways_in;
 
