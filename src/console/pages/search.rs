@@ -68,7 +68,7 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
     Ok(visitor.page(&Search {
         frame: visitor.frame(),
         environments: environments.collect(),
-        people: people.items.into_iter().map(|user| PersonRow::new(&visitor, user)).collect(),
+        people: people.items.iter().map(|user| PersonRow::new(&visitor, user)).collect(),
         more_people,
         requests: requests.collect(),
         query,

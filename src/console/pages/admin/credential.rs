@@ -105,7 +105,7 @@ async fn page(
         checked_at: checked.as_ref().map(|checked| visitor.when(checked.at)),
         principal: checked.map(|checked| checked.principal),
         may_manage: visitor.may(Permission::CredentialsManage, None),
-        uses: uses.items.iter().map(|request| Line::new(&visitor, request)).collect(),
+        uses: uses.items.iter().map(|request| Line::new(visitor, request)).collect(),
         next: uses.next_cursor.map(|cursor| format!("/credentials/{id}?after={cursor}#uses")),
         first: format!("/credentials/{id}#uses"),
         is_first_page,

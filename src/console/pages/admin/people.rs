@@ -39,7 +39,7 @@ pub(crate) struct PersonRow {
 }
 
 impl PersonRow {
-    pub(crate) fn new(visitor: &Visitor, user: User) -> Self {
+    pub(crate) fn new(visitor: &Visitor, user: &User) -> Self {
         Self {
             roles: user.roles.iter().map(described).collect(),
             name: user.name.to_string(),
@@ -61,7 +61,7 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
     Ok(visitor.page(&People {
         frame: visitor.frame(),
         query,
-        rows: page.items.into_iter().map(|user| PersonRow::new(&visitor, user)).collect(),
+        rows: page.items.iter().map(|user| PersonRow::new(&visitor, user)).collect(),
         next,
         is_first_page,
     }))
