@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from browsing.places import PLACES, Place, Scene
+from browsing.places import PLACES, Scene
 from browsing.site import Site
 from harness.paths import CSG, REPOSITORY
 
@@ -62,7 +62,9 @@ class Asker:
 
     def text(self, path: str) -> str:
         connection = http.client.HTTPConnection(self.address, timeout=30)
-        connection.request("GET", path, headers={key: self.headers[key] for key in self.headers if key != "Accept-Encoding"})
+        connection.request(
+            "GET", path, headers={key: self.headers[key] for key in self.headers if key != "Accept-Encoding"}
+        )
         return connection.getresponse().read().decode()
 
 
