@@ -16,6 +16,7 @@ use super::{
 use crate::{
     audit::Usage,
     clock::Timestamp,
+    cloud::credential_operations,
     console::{
         State,
         error::Problem,
@@ -52,7 +53,12 @@ pub(crate) struct AccessRequest {
     credential: Option<CredentialId>,
     #[schema(required)]
     policy_group: Option<String>,
+    /// Those operations that hand out cloud credentials and are allowed all the same.
+    #[schema(examples(json!(["sts:AssumeRole"])))]
     allow_credential_operations: Vec<String>,
+    /// The operations of its services that hand out cloud credentials: each is refused unless an approval allows it.
+    #[schema(examples(json!(["sts:AssumeRole", "sts:GetSessionToken"])))]
+    credential_operations: Vec<String>,
     #[schema(required)]
     expires_at: Option<Timestamp>,
     #[schema(required)]
@@ -89,6 +95,11 @@ impl From<KeyView> for Key {
 impl AccessRequest {
     fn new(state: &State, view: AccessRequestView) -> Self {
         let AccessRequestView { request, access_key_id, secret_available, keys } = view;
+        let handing = |service: &ServiceId| {
+            let names = credential_operations(&request.cloud, service).into_iter();
+            names.map(|name| format!("{service}:{name}")).collect::<Vec<_>>()
+        };
+        let credential_operations = request.services.iter().flat_map(handing).collect();
         Self {
             last_used_at: state.audit.last_used(&request.id),
             id: request.id,
@@ -106,6 +117,7 @@ impl AccessRequest {
             credential: request.credential,
             policy_group: None,
             allow_credential_operations: request.allow_credential_operations,
+            credential_operations,
             expires_at: request.expires_at,
             access_key_id,
             secret_available,
@@ -270,7 +282,7 @@ pub(crate) struct Approve {
     policy_group: Option<String>,
     /// When access ends; if null, after the duration that was asked for, or when revoked.
     expires_at: Option<Timestamp>,
-    /// Operations that hand out cloud credentials and are allowed all the same.
+    /// Operations that hand out cloud credentials and are allowed all the same: any of the request's `credential_operations`.
     #[serde(default)]
     #[schema(examples(json!(["sts:AssumeRole"])))]
     allow_credential_operations: Vec<String>,

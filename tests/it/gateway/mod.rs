@@ -6,6 +6,7 @@ mod audit;
 mod bad_input;
 mod bodies;
 mod connections;
+mod escape;
 mod event_streams;
 mod expect;
 mod happy;
