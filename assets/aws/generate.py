@@ -305,6 +305,7 @@ def operations(model, reviewed):
             "unsigned": operation.auth_type == "none" or "smithy.api#noAuth" in auth,
             "bearer": bearer in auth and any("sigv4" in one for one in auth),
             "bearer-only": auth == {bearer},
+            "unsigned-body": operation.auth_type == "v4-unsigned-body",
             "sends-events": operation.has_event_stream_input,
             "answers-events": operation.has_event_stream_output,
         }

@@ -22,6 +22,12 @@ pub enum Refusal {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The body is not what the checksum behind it says.
+    #[error("The {header} you specified did not match the calculated checksum.")]
+    ChecksumMismatch {
+        /// The name of the trailer.
+        header: &'static str,
+    },
     /// The date of the signature is too far from the gateway's clock.
     #[error("Signature not current: it was made at {signed_at}, and the time here is {now}")]
     ClockSkew {
@@ -160,7 +166,9 @@ impl Refusal {
             | Self::UnsupportedAuth { .. } => Blame::NotAllowed,
             Self::BodyTooLarge { .. } => Blame::TooLarge,
             Self::GatewayUnavailable { .. } => Blame::Gateway,
-            Self::IncompleteSignature { .. } | Self::Malformed { .. } => Blame::NotUnderstood,
+            Self::ChecksumMismatch { .. } | Self::IncompleteSignature { .. } | Self::Malformed { .. } => {
+                Blame::NotUnderstood
+            }
             Self::Throttled { .. } => Blame::TooOften,
             Self::UpstreamTimeout { .. } => Blame::UpstreamSlow,
             Self::UpstreamUnavailable { .. } => Blame::Upstream,

@@ -1,25 +1,22 @@
-//! Bodies on their way: towards the cloud checked against the hash that was signed, towards the client counted.
+//! Bodies on their way: what goes towards the cloud, in whichever form, and what comes back, counted.
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use ring::digest;
 
 use super::{
-    hold::Held, last_word::LastWord, leash::Silence, ledger::Ledger, turn::Turn, upload::Upload, upstream::CloudBody,
+    chunked::Recoded, hold::Held, last_word::LastWord, leash::Silence, ledger::Ledger, streamed::Streamed, turn::Turn,
+    upstream::CloudBody,
 };
+use crate::sigv4::ChunkError;
 
 /// For the next byte of an upload.
-const UPLOAD_SILENCE: Duration = Duration::from_mins(1);
+pub(super) const UPLOAD_SILENCE: Duration = Duration::from_mins(1);
 
 /// For the next byte of an answer: a Lambda function may think for 15 minutes.
 pub(super) const ANSWER_SILENCE: Duration = Duration::from_mins(16);
@@ -29,6 +26,10 @@ pub(super) const ANSWER_SILENCE: Duration = Duration::from_mins(16);
 pub(super) enum BodyError {
     #[error("access ended while the answer was on its way")]
     AccessEnded,
+    #[error("the body's {0} is not the one that its trailer says")]
+    Checksum(&'static str),
+    #[error("the body's aws-chunked coding: {0}")]
+    Chunked(#[source] ChunkError),
     #[error("the client's body broke off: {0}")]
     Client(#[source] hyper::Error),
     #[error("the cloud's answer broke off: {0}")]
@@ -44,6 +45,8 @@ impl BodyError {
     const fn code(&self) -> &'static str {
         match self {
             Self::AccessEnded => "AccessEnded",
+            Self::Checksum(_) => "ChecksumMismatch",
+            Self::Chunked(_) => "ChunkMismatch",
             Self::Client(_) => "RequestBrokeOff",
             Self::Cloud(_) => "AnswerBrokeOff",
             Self::HashMismatch => "HashMismatch",
@@ -54,26 +57,14 @@ impl BodyError {
 
 /// A body on its way to the cloud.
 pub(super) enum RequestBody {
+    /// In aws-chunked coding, verified and written anew as it goes by.
+    Chunked(Box<Recoded>),
     /// Known in full; given out in one piece.
     Held(Option<Held>),
     /// Of a call of the appliance's own.
     Own(Option<Bytes>),
-    /// Streamed, and checked as it goes by.
-    Checked(Box<Checked>),
-}
-
-impl RequestBody {
-    /// `upload` as it arrives; its end is given out only if the whole has `sha256`. `passed` counts its bytes.
-    pub(super) fn checked(upload: Upload, sha256: [u8; 32], passed: Arc<AtomicU64>) -> Self {
-        Self::Checked(Box::new(Checked {
-            inner: upload,
-            expected: sha256,
-            hash: Some(digest::Context::new(&digest::SHA256)),
-            ahead: None,
-            passed,
-            silence: Silence::new(UPLOAD_SILENCE),
-        }))
-    }
+    /// Goes on as it arrives.
+    Streamed(Box<Streamed>),
 }
 
 impl Body for RequestBody {
@@ -81,93 +72,31 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut *self {
-            Self::Held(held) => {
-                Poll::Ready(held.take().filter(|held| !held.bytes.is_empty()).map(|held| Ok(Frame::data(held.bytes))))
-            }
-            Self::Own(own) => Poll::Ready(own.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Checked(checked) => checked.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data))),
-        }
+        let data = match &mut *self {
+            Self::Chunked(recoded) => ready!(recoded.poll_data(cx)),
+            Self::Held(held) => held.take().filter(|held| !held.bytes.is_empty()).map(|held| Ok(held.bytes)),
+            Self::Own(own) => own.take().map(Ok),
+            Self::Streamed(streamed) => ready!(streamed.poll_data(cx)),
+        };
+        Poll::Ready(data.map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Chunked(recoded) => recoded.is_end_stream(),
             Self::Held(held) => held.as_ref().is_none_or(|held| held.bytes.is_empty()),
             Self::Own(own) => own.is_none(),
-            Self::Checked(checked) => checked.hash.is_none() && checked.ahead.is_none(),
+            Self::Streamed(streamed) => streamed.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Chunked(recoded) => recoded.size_hint(),
             Self::Held(held) => SizeHint::with_exact(held.as_ref().map_or(0, |held| held.bytes.len() as u64)),
             Self::Own(own) => SizeHint::with_exact(own.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Checked(checked) => checked.size_hint(),
+            Self::Streamed(streamed) => streamed.size_hint(),
         }
-    }
-}
-
-/// A body whose last piece is kept back until the whole is known to be what was signed, so that the cloud never holds
-/// a complete body that was tampered with.
-pub(super) struct Checked {
-    inner: Upload,
-    expected: [u8; 32],
-    /// None once the end was seen and found right.
-    hash: Option<digest::Context>,
-    /// The piece that would be last if nothing followed.
-    ahead: Option<Bytes>,
-    passed: Arc<AtomicU64>,
-    silence: Silence,
-}
-
-impl Checked {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        while let Some(hash) = &mut self.hash {
-            let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) else {
-                return self.silence.poll_lasted(cx).map(|()| Some(Err(BodyError::Silence)));
-            };
-            self.silence.broken();
-            let released = match next.transpose().map_err(BodyError::Client)?.map(Frame::into_data) {
-                Some(Ok(data)) => {
-                    self.passed.fetch_add(data.len() as u64, Ordering::Relaxed);
-                    hash.update(&data);
-                    self.ahead.replace(data)
-                }
-                // Trailers: nobody signed them.
-                Some(Err(_)) => None,
-                None => {
-                    self.check()?;
-                    None
-                }
-            };
-            if self.hash.is_some() && self.inner.is_end_stream() {
-                self.check()?;
-            }
-            if released.is_some() {
-                return Poll::Ready(released.map(Ok));
-            }
-        }
-        Poll::Ready(self.ahead.take().map(Ok))
-    }
-
-    fn check(&mut self) -> Result<(), BodyError> {
-        let found = self.hash.take().map(digest::Context::finish);
-        if found.is_some_and(|found| found.as_ref() == self.expected) {
-            return Ok(());
-        }
-        self.ahead = None;
-        Err(BodyError::HashMismatch)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.as_ref().map_or(0, |data| data.len() as u64);
-        let mut hint = SizeHint::new();
-        let inner = self.inner.size_hint();
-        hint.set_lower(inner.lower() + ahead);
-        if let Some(upper) = inner.upper() {
-            hint.set_upper(upper + ahead);
-        }
-        hint
     }
 }
 

@@ -24,7 +24,10 @@ use super::{
     turn::Turn,
     upstream::{CloudResponse, causes, dial_error},
 };
-use crate::cloud::{Refusal, aws::Dialect};
+use crate::{
+    cloud::{Refusal, aws::Dialect},
+    sigv4::ChunkError,
+};
 
 /// Where clouds put their id of a call.
 static CLOUD_REQUEST_IDS: [HeaderName; 3] = [
@@ -110,6 +113,9 @@ fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static), ledger
     let chain = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
     let unavailable = |reason| Refusal::UpstreamUnavailable { host: target.name.to_string(), reason };
     let refusal = match (causes(error).find_map(|cause| cause.downcast_ref::<BodyError>()), dial_error(error)) {
+        (Some(BodyError::Checksum(header)), _) => Refusal::ChecksumMismatch { header },
+        (Some(BodyError::Chunked(ChunkError::Signature)), _) => Refusal::SignatureMismatch,
+        (Some(BodyError::Chunked(error)), _) => Refusal::Malformed { what: error.to_string() },
         (Some(BodyError::HashMismatch), _) => Refusal::PayloadHashMismatch,
         (Some(body), _) => {
             if let BodyError::Client(cause) = body {

@@ -10,6 +10,7 @@
 mod accept;
 mod authorize;
 mod body;
+mod chunked;
 mod connect;
 mod errand;
 mod exchange;
@@ -25,6 +26,7 @@ mod portal;
 mod rejection;
 mod resign;
 mod respond;
+mod streamed;
 mod turn;
 mod upload;
 mod upstream;

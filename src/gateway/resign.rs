@@ -10,6 +10,7 @@ use super::{
     leash::Leash,
     ledger::Ledger,
     rejection::{Rejection, Stage},
+    streamed::Streamed,
     upload::Upload,
     upstream,
     verify::VerifiedBody,
@@ -55,11 +56,18 @@ pub(super) fn resign(
         payload: signature.payload(),
         now,
     };
-    sigv4::sign(&mut parts, &signing).map_err(unavailable)?;
+    if let VerifiedBody::Chunked(chunked) = &body {
+        chunked.declare_length(&mut parts.headers, &upload);
+    }
+    let chain = sigv4::sign(&mut parts, &signing).map_err(unavailable)?;
     upstream::in_origin_form(&mut parts.uri);
+    let passed = ledger.counter();
+    let streamed = |upload, sha256, passed| RequestBody::Streamed(Box::new(Streamed::new(upload, sha256, passed)));
     let body = match body {
+        VerifiedBody::Chunked(chunked) => RequestBody::Chunked(Box::new(chunked.recode(upload, chain, passed))),
+        VerifiedBody::Declared(sha256) => streamed(upload, Some(sha256), passed),
         VerifiedBody::Held(held) => RequestBody::Held(Some(held)),
-        VerifiedBody::Declared(sha256) => RequestBody::checked(upload, sha256, ledger.counter()),
+        VerifiedBody::Unsigned => streamed(upload, None, passed),
     };
     Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(live, &deps.clock) })
 }

@@ -7,6 +7,7 @@ use http_body::Body;
 
 use super::{
     Deps,
+    chunked::Chunked,
     hold::{Held, HoldError},
     identify::Identified,
     ledger::Ledger,
@@ -27,12 +28,16 @@ pub(super) struct Verified<'t> {
     pub(super) body: VerifiedBody,
 }
 
-/// What is known of a body whose hash was signed.
+/// What is known of a body, from what was signed of it.
 pub(super) enum VerifiedBody {
-    /// It has that hash.
-    Held(Held),
+    /// Its chunks, and what follows them, must turn out right, or it is cut off before its end.
+    Chunked(Box<Chunked>),
     /// It must turn out to have this SHA-256, or be cut off before its end.
     Declared([u8; 32]),
+    /// It has the hash that was signed.
+    Held(Held),
+    /// Nothing: the client did not sign it.
+    Unsigned,
 }
 
 /// Verifies what `identified` claims of the request with the head `parts`.
@@ -69,9 +74,17 @@ pub(super) async fn verify<'t>(
                 (signature, VerifiedBody::Declared(sha256))
             }
         }
+        Some(Payload::Unsigned) if scope.takes_unsigned_body(parts) => {
+            (check(claim, Payload::Unsigned)?, VerifiedBody::Unsigned)
+        }
         Some(Payload::Unsigned) => {
             let what = "A body that is not signed (UNSIGNED-PAYLOAD) is not accepted for this service.".to_owned();
             return Err(reject(Refusal::UnsupportedAuth { what }));
+        }
+        Some(Payload::Streaming(form)) if scope.takes_chunks() && Chunked::reads(form) => {
+            let signature = check(claim, Payload::Streaming(form))?;
+            let chunked = Chunked::read(&parts.headers, form, signature.chain(&key)).map_err(reject)?;
+            (signature, VerifiedBody::Chunked(Box::new(chunked)))
         }
         Some(Payload::Streaming(form)) => {
             let what = format!("A body in signed chunks ({}) is not accepted for this service.", form.name());

@@ -24,6 +24,8 @@ pub struct Operation {
     pub hands_out_credentials: bool,
     /// How a caller shows who it is.
     pub auth: Auth,
+    /// Its body need not be signed.
+    pub unsigned_body: bool,
     /// Its request carries an event stream.
     pub sends_events: bool,
     /// Its answer carries an event stream.
@@ -47,6 +49,13 @@ pub enum Auth {
 impl Operation {
     /// An operation that is signed, and of which nothing else is remarkable.
     pub const fn plain(name: &'static str) -> Self {
-        Self { name, hands_out_credentials: false, auth: Auth::Signed, sends_events: false, answers_events: false }
+        Self {
+            name,
+            hands_out_credentials: false,
+            auth: Auth::Signed,
+            unsigned_body: false,
+            sends_events: false,
+            answers_events: false,
+        }
     }
 }

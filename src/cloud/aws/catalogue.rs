@@ -330,6 +330,7 @@ fn operation(name: &'static str, remarks: &str) -> Result<Operation, &'static st
             "bearer-only" => operation.auth = Auth::Bearer,
             "credentials" => operation.hands_out_credentials = true,
             "sends-events" => operation.sends_events = true,
+            "unsigned-body" => operation.unsigned_body = true,
             "unsigned" => operation.auth = Auth::Unsigned,
             _ => return Err("unknown remark about an operation"),
         }

@@ -203,6 +203,11 @@ impl<'c> Claim<'c, '_> {
     pub fn path_is_encoded_once(&self) -> bool {
         self.services().any(Service::path_is_encoded_once)
     }
+
+    /// May a body come in aws-chunked coding? S3 alone knows it.
+    pub fn takes_chunks(&self) -> bool {
+        self.path_is_encoded_once()
+    }
 }
 
 /// A short text on the stack, so that a look-up costs no allocation.

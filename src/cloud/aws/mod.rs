@@ -5,6 +5,7 @@
 mod account;
 pub mod caller_identity;
 mod catalogue;
+pub mod checksum;
 pub mod error;
 pub mod event_stream;
 mod form;

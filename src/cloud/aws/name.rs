@@ -73,6 +73,12 @@ impl<'c> Claim<'c, '_> {
         parts.method == Method::POST && matches!(sign(&parts.headers), Sign::Nothing) && self.may_be_query(parts)
     }
 
+    /// May the body go unsigned (`UNSIGNED-PAYLOAD`)? To S3 any may, elsewhere that of an operation whose model says so.
+    pub fn takes_unsigned_body(&self, parts: &Parts) -> bool {
+        let operation = || self.name(parts, &[], |_| true).call.operation;
+        self.path_is_encoded_once() || operation().is_some_and(|operation| operation.unsigned_body)
+    }
+
     /// Names the call. `body` matters only if [`Claim::needs_body_to_name`]; else it may be empty.
     ///
     /// Where several services have the very same call (RDS, Neptune and DocumentDB), it counts as the one that is

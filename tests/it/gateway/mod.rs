@@ -5,6 +5,7 @@ mod answers;
 mod audit;
 mod bad_input;
 mod bodies;
+mod chunked;
 mod connections;
 mod escape;
 mod event_streams;
@@ -14,6 +15,7 @@ mod held;
 mod perimeter;
 mod refusals;
 mod stop;
+mod unsigned;
 mod upstream;
 mod ways_in;
 

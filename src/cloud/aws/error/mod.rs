@@ -125,6 +125,7 @@ fn code(refusal: &Refusal, form: Form) -> &'static str {
         | Refusal::UnknownOperation
         | Refusal::UnsupportedAuth { .. } => pick("AccessDeniedException", "AccessDenied", "AccessDenied"),
         Refusal::BodyTooLarge { .. } => "RequestEntityTooLarge",
+        Refusal::ChecksumMismatch { .. } => "BadDigest",
         Refusal::ClockSkew { .. } => pick("InvalidSignatureException", "RequestTimeTooSkewed", "RequestTimeTooSkewed"),
         Refusal::IncompleteSignature { .. } => {
             pick("IncompleteSignatureException", "IncompleteSignature", "AuthorizationHeaderMalformed")
