@@ -71,7 +71,8 @@ fn database(config: &Config) -> PathBuf {
 
 /// What can be asked for: all that the catalogue knows.
 fn known_services() -> KnownServices {
-    KnownServices::from([(CloudId::aws(), Catalogue::embedded().credential_operations())])
+    let aws = Catalogue::embedded().services().iter().map(|service| service.id.clone());
+    KnownServices::from([(CloudId::aws(), aws.collect())])
 }
 
 /// The CA may speak for the clouds' domains and for this machine: its names, and the addresses that it listens on.

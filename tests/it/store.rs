@@ -28,7 +28,7 @@ fn open(schema: u32) -> (tempfile::TempDir, Workflow) {
 fn open_at(path: &Path) -> Workflow {
     let store = Store::open(path, &MasterKey::from_bytes(&[7; 32]).unwrap()).unwrap();
     let clock = Clock::manual(Timestamp::parse_rfc3339("2026-11-23T15:00:00Z").unwrap());
-    let services = Catalogue::embedded().credential_operations();
+    let services = Catalogue::embedded().services().iter().map(|service| service.id.clone()).collect();
     Workflow::open(store, clock, [(CloudId::aws(), services)].into(), Publisher::new()).unwrap()
 }
 

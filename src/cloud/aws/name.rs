@@ -31,6 +31,8 @@ pub struct Dialect<'c> {
     pub service: Option<&'c Service>,
     /// The request is HEAD: its answer has no body.
     pub bodiless: bool,
+    /// A JSON protocol, but with its bodies in CBOR, as the Java SDK speaks to Kinesis.
+    pub in_cbor: bool,
 }
 
 /// A request that was looked at: what it is, as far as it could be told, and how to answer it.
@@ -183,7 +185,8 @@ fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &
 
 impl<'c> Dialect<'c> {
     fn new(protocol: Protocol, service: Option<&'c Service>, parts: &Parts) -> Self {
-        Self { protocol, service, bodiless: parts.method == Method::HEAD }
+        let in_cbor = protocol.is_json_rpc() && content_type(&parts.headers).is_some_and(is_amz_cbor);
+        Self { protocol, service, bodiless: parts.method == Method::HEAD, in_cbor }
     }
 }
 
@@ -298,6 +301,10 @@ impl<'p> Form<'p> {
 
 fn content_type(headers: &HeaderMap) -> Option<&str> {
     single(headers, &header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim())
+}
+
+fn is_amz_cbor(content_type: &str) -> bool {
+    content_type.eq_ignore_ascii_case("application/x-amz-cbor-1.1")
 }
 
 fn is_form(content_type: &str) -> bool {

@@ -121,6 +121,8 @@ impl Router {
     ) -> Option<Match> {
         let rest = path.strip_prefix('/')?;
         let rest = if normalised { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
+        // S3: `/bucket/` is the bucket, as `/bucket` is. A key that is empty there is none.
+        let rest = rest.strip_suffix('/').filter(|bucket| !bucket.contains('/')).unwrap_or(rest);
         let parts: Vec<&str> = if rest.is_empty() { Vec::new() } else { rest.split('/').collect() };
         if !parts.iter().all(|part| form::is_well_encoded(part)) {
             return None;
@@ -295,6 +297,8 @@ mod tests {
             ("/bucket/a//b", Some("Get")),
             ("/bucket/../a/", Some("Get")),
             ("/bucket/a%2Fb", Some("Get")),
+            ("/bucket/", Some("List")),
+            ("/bucket//", Some("Get")),
         ] {
             assert_eq!(find(&routes, "GET", target, false), found, "{target}");
         }

@@ -30,7 +30,7 @@ pub(crate) struct Approve {
     policy_group: Option<String>,
     /// When access ends; if null, after the duration that was asked for, or when revoked.
     expires_at: Option<Timestamp>,
-    /// Operations that hand out cloud credentials and are allowed all the same.
+    /// Operations that hand out cloud credentials and are allowed all the same: any of the request's `credential_operations`.
     #[serde(default)]
     #[schema(examples(json!(["sts:AssumeRole"])))]
     allow_credential_operations: Vec<String>,

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    cloud::credential_operations,
     console::{
         State,
         error::Problem,
@@ -49,7 +50,12 @@ pub(crate) struct AccessRequest {
     credential: Option<CredentialId>,
     #[schema(required)]
     policy_group: Option<String>,
+    /// Those operations that hand out cloud credentials and are allowed all the same.
+    #[schema(examples(json!(["sts:AssumeRole"])))]
     allow_credential_operations: Vec<String>,
+    /// The operations of its services that hand out cloud credentials: each is refused unless an approval allows it.
+    #[schema(examples(json!(["sts:AssumeRole", "sts:GetSessionToken"])))]
+    credential_operations: Vec<String>,
     #[schema(required)]
     expires_at: Option<Timestamp>,
     #[schema(required)]
@@ -86,6 +92,11 @@ impl From<KeyView> for Key {
 impl AccessRequest {
     pub(super) fn new(state: &State, view: AccessRequestView) -> Self {
         let AccessRequestView { request, access_key_id, secret_available, keys } = view;
+        let handing = |service: &ServiceId| {
+            let names = credential_operations(&request.cloud, service).into_iter();
+            names.map(|name| format!("{service}:{name}")).collect::<Vec<_>>()
+        };
+        let credential_operations = request.services.iter().flat_map(handing).collect();
         Self {
             last_used_at: state.audit.last_used(&request.id),
             id: request.id,
@@ -103,6 +114,7 @@ impl AccessRequest {
             credential: request.credential,
             policy_group: None,
             allow_credential_operations: request.allow_credential_operations,
+            credential_operations,
             expires_at: request.expires_at,
             access_key_id,
             secret_available,

@@ -270,6 +270,7 @@ impl Answer {
 
 fn open(directory: &Path, clock: &Clock) -> (Store, Workflow) {
     let store = Store::open(&directory.join("state.redb"), &MasterKey::from_bytes(&[7; 32]).unwrap()).unwrap();
-    let services = [(CloudId::aws(), Catalogue::embedded().credential_operations())].into();
+    let services = Catalogue::embedded().services().iter().map(|service| service.id.clone()).collect();
+    let services = [(CloudId::aws(), services)].into();
     (store.clone(), Workflow::open(store, clock.clone(), services, Publisher::new()).unwrap())
 }

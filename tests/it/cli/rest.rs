@@ -140,6 +140,7 @@ fn an_administrator_keeps_people_places_and_credentials() {
         admin.json(&["environment", "update", "dev", "--account", "123456789012"], "")["accounts"][0],
         "123456789012"
     );
+    assert_eq!(admin.json(&["environment", "update", "dev", "--any-account"], "")["accounts"], serde_json::json!([]));
     assert_eq!(admin.says(&["environment", "remove", "dev"]), "dev is removed.\n");
     assert_eq!(admin.says(&["environment", "list"]), "There is no environment that you work in.\n");
 

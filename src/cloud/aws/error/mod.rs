@@ -44,8 +44,8 @@ pub fn render(refusal: &Refusal, dialect: Dialect<'_>, request_id: &str) -> Rend
     set("x-amzn-requestid", request_id);
     set(header::CONTENT_TYPE.as_str(), content_type(dialect.protocol, form));
     match form {
-        Form::Cbor => set("smithy-protocol", "rpc-v2-cbor"),
-        Form::Json => set("x-amzn-errortype", code),
+        Form::Cbor if dialect.protocol == Protocol::Cbor => set("smithy-protocol", "rpc-v2-cbor"),
+        Form::Cbor | Form::Json => set("x-amzn-errortype", code),
         Form::S3 => {
             set("x-amz-request-id", request_id);
             set("x-amz-id-2", request_id);
@@ -82,6 +82,7 @@ pub fn code_in(refusal: &Refusal, dialect: Dialect<'_>) -> &'static str {
 fn form(dialect: Dialect<'_>) -> Form {
     match dialect.protocol {
         Protocol::Cbor => Form::Cbor,
+        _ if dialect.in_cbor => Form::Cbor,
         Protocol::Ec2 => Form::Ec2,
         Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => Form::Json,
         // Smithy, "restXml": S3 alone has `noErrorWrapping`.
@@ -92,7 +93,8 @@ fn form(dialect: Dialect<'_>) -> Form {
 
 const fn content_type(protocol: Protocol, form: Form) -> &'static str {
     match (form, protocol) {
-        (Form::Cbor, _) => "application/cbor",
+        (Form::Cbor, Protocol::Cbor) => "application/cbor",
+        (Form::Cbor, _) => "application/x-amz-cbor-1.1",
         (Form::S3, _) => "application/xml",
         (Form::Ec2 | Form::Xml, _) => "text/xml",
         (Form::Json, Protocol::Json10) => "application/x-amz-json-1.0",
@@ -161,7 +163,7 @@ mod tests {
 
     fn of(service: &'static str) -> Dialect<'static> {
         let service = Catalogue::embedded().service(service).unwrap();
-        Dialect { protocol: service.protocols[0], service: Some(service), bodiless: false }
+        Dialect { protocol: service.protocols[0], service: Some(service), bodiless: false, in_cbor: false }
     }
 
     fn text(refusal: &Refusal, dialect: Dialect<'_>) -> String {
@@ -204,8 +206,11 @@ mod tests {
              <Code>ServiceUnavailable</Code><Message>a.example could not be reached: &lt;&amp;&gt;\u{fffd}</Message>\
              </Error><RequestId>r-1</RequestId></ErrorResponse>\n"
         );
-        let rendered =
-            render(&Refusal::NotActive, Dialect { protocol: Protocol::Cbor, service: None, bodiless: false }, "r-1");
+        let rendered = render(
+            &Refusal::NotActive,
+            Dialect { protocol: Protocol::Cbor, service: None, bodiless: false, in_cbor: false },
+            "r-1",
+        );
         assert_eq!(rendered.headers["smithy-protocol"], "rpc-v2-cbor");
         assert_eq!(
             rendered.body,
@@ -213,6 +218,47 @@ mod tests {
               \x7a\0\0\0\x07message\x7a\0\0\0\x14Client is not Active"
                 .as_slice()
         );
+    }
+
+    #[test]
+    fn s3_has_a_form_of_its_own_and_its_siblings_have_not() {
+        let rendered = render(&Refusal::UnknownKey, of("s3"), "r-1");
+        assert_eq!(
+            rendered.body,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InvalidAccessKeyId</Code>\
+             <Message>Client is unknown or has no access to service</Message>\
+             <RequestId>r-1</RequestId><HostId>r-1</HostId></Error>"
+        );
+        for name in ["x-amz-request-id", "x-amz-id-2", "x-amzn-requestid"] {
+            assert_eq!(rendered.headers[name], "r-1");
+        }
+        assert_eq!(rendered.headers["content-type"], "application/xml");
+        let head = render(&Refusal::UnknownKey, Dialect { bodiless: true, ..of("s3") }, "r-1");
+        assert_eq!((head.body.len(), head.code), (0, "InvalidAccessKeyId"));
+        assert_eq!(head.headers["content-length"], rendered.body.len().to_string());
+        assert!(text(&Refusal::UnknownKey, of("s3control")).contains("<ErrorResponse xmlns=\"http://awss3control."));
+        assert!(text(&Refusal::UnknownKey, of("ec2")).contains("<Response><Errors><Error><Code>InvalidClientTokenId"));
+    }
+
+    #[test]
+    fn services_that_were_spoken_to_in_the_query_protocol_say_their_old_codes_too() {
+        for service in ["sqs", "cloudwatch"] {
+            let rendered = render(&Refusal::NotActive, of(service), "r-1");
+            assert_eq!(rendered.headers["x-amzn-query-error"], "AccessDenied;Sender", "{service}");
+            assert_eq!(rendered.code, "AccessDeniedException");
+        }
+        for service in ["dynamodb", "sns", "lambda"] {
+            assert!(!render(&Refusal::NotActive, of(service), "r-1").headers.contains_key("x-amzn-query-error"));
+        }
+    }
+
+    #[test]
+    fn a_json_protocol_may_have_its_bodies_in_cbor() {
+        let rendered = render(&Refusal::NotActive, Dialect { in_cbor: true, ..of("kinesis") }, "r-1");
+        assert_eq!(rendered.headers["content-type"], "application/x-amz-cbor-1.1");
+        assert_eq!(rendered.headers["x-amzn-errortype"], "AccessDeniedException");
+        assert!(!rendered.headers.contains_key("smithy-protocol"));
+        assert!(rendered.body.starts_with(b"\xa2\x7a\0\0\0\x06__type"));
     }
 
     #[test]
@@ -231,6 +277,12 @@ mod tests {
             assert_eq!(render(&refusal, of("lambda"), "r").code, json);
             assert_eq!(render(&refusal, of("ses"), "r").code, xml);
             assert_eq!(render(&refusal, of("route53"), "r").code, xml);
+            let in_s3 = match xml {
+                "InvalidClientTokenId" => "InvalidAccessKeyId",
+                "MissingAuthenticationToken" => "AccessDenied",
+                same => same,
+            };
+            assert_eq!(render(&refusal, of("s3"), "r").code, in_s3);
         }
     }
 }
