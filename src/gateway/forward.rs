@@ -104,6 +104,9 @@ fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static), ledger
         (Some(BodyError::Checksum(header)), _) => Refusal::ChecksumMismatch { header },
         (Some(BodyError::Chunked(ChunkError::Signature)), _) => Refusal::SignatureMismatch,
         (Some(BodyError::Chunked(error)), _) => Refusal::Malformed { what: error.to_string() },
+        (Some(BodyError::File(_)), _) => {
+            Refusal::GatewayUnavailable { reason: "a request that was kept on disk can't be read again".to_owned() }
+        }
         (Some(BodyError::HashMismatch), _) => Refusal::PayloadHashMismatch,
         (Some(body), _) => {
             if let BodyError::Client(cause) = body {

@@ -63,7 +63,7 @@ pub(super) fn resign(
     let body = match body {
         VerifiedBody::Chunked(chunked) => RequestBody::Chunked(Box::new(chunked.recode(upload, chain, passed))),
         VerifiedBody::Declared(sha256) => streamed(upload, Some(sha256), passed),
-        VerifiedBody::Held(held) => RequestBody::Held(Some(held)),
+        VerifiedBody::Held(held) => RequestBody::held(held),
         VerifiedBody::Unsigned => streamed(upload, None, passed),
     };
     Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(live, &deps.clock) })

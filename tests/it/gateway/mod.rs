@@ -11,6 +11,7 @@ mod expect;
 mod happy;
 mod held;
 mod refusals;
+mod spooled;
 mod stop;
 mod unsigned;
 mod upstream;
