@@ -71,13 +71,15 @@ fn database(config: &Config) -> PathBuf {
 
 /// What can be asked for: all that the catalogue knows.
 fn known_services() -> KnownServices {
-    let aws = Catalogue::embedded().services().iter().map(|service| service.id.clone());
-    KnownServices::from([(CloudId::aws(), aws.collect())])
+    KnownServices::from([(CloudId::aws(), Catalogue::embedded().credential_operations())])
 }
 
-/// The CA may speak for the clouds' domains and for this machine.
+/// The CA may speak for the clouds' domains and for this machine: its names, and the addresses that it listens on.
 fn constraints(config: &Config) -> Result<NameConstraints, StartError> {
-    let (mut domains, mut addresses) = (Vec::new(), Vec::new());
+    let listens = config.gateway.listen.iter().chain([&config.console.listen]).map(|socket| socket.ip().to_canonical());
+    // Every machine's loopback has the same address.
+    let mut addresses: Vec<_> = listens.filter(|ip| !ip.is_unspecified() && !ip.is_loopback()).collect();
+    let mut domains = Vec::new();
     for name in names::own(&config.gateway.hostnames) {
         match name.parse() {
             Ok(address) => addresses.push(address),

@@ -61,6 +61,25 @@ pub struct Gateway {
 pub struct Console {
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// Whether and with whose certificate it speaks TLS.
+    pub tls: ConsoleTls,
+}
+
+/// Whether the console speaks TLS, and with whose certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ConsoleTls {
+    /// Off on loopback; elsewhere with a certificate of the appliance's own authority.
+    #[default]
+    Auto,
+    /// With a certificate of somebody else's authority.
+    Files {
+        /// The certificate and those that lead to its authority (PEM).
+        cert: PathBuf,
+        /// Its private key (PEM).
+        key: PathBuf,
+    },
+    /// Plain HTTP.
+    Off,
 }
 
 /// The way to the clouds.
@@ -147,7 +166,7 @@ impl Default for Config {
                 max_spooled_total: 4 << 30,
                 spool_dir: None,
             },
-            console: Console { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3129)) },
+            console: Console { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3129)), tls: ConsoleTls::default() },
             upstream: Upstream::default(),
             key_file: None,
             log: Log { level: tracing::level_filters::LevelFilter::INFO, format: LogFormat::Text },
@@ -180,7 +199,8 @@ impl Resolver {
                 spool_dir: self.text("gateway.spool_dir", values::optional_path).flatten(),
             },
             console: Console {
-                listen: self.text("console.listen", values::loopback).unwrap_or(default.console.listen),
+                listen: self.text("console.listen", values::address).unwrap_or(default.console.listen),
+                tls: self.console_tls().unwrap_or_default(),
             },
             upstream: Upstream {
                 ca_file: self.text("upstream.ca_file", values::optional_path).flatten(),
@@ -225,6 +245,17 @@ impl Resolver {
         Some(parsed.filter_map(Result::ok).collect())
     }
 
+    fn console_tls(&mut self) -> Option<ConsoleTls> {
+        let key = "console.tls";
+        let (origin, value) = self.take(key)?;
+        let parsed = match &value {
+            Value::Pairs(pairs) => values::certificate(pairs),
+            Value::Text(text) => values::console_tls(text).map_err(|message| vec![message]),
+            Value::Bool(_) | Value::Texts(_) => return None,
+        };
+        parsed.map_err(|messages| messages.into_iter().for_each(|message| self.problem(&origin, key, message))).ok()
+    }
+
     fn pairs<T>(&mut self, key: &str, parse: fn(&str, &str) -> Result<T, String>) -> Option<Vec<T>> {
         let (origin, Value::Pairs(pairs)) = self.take(key)? else { return None };
         let parsed = pairs.iter().map(|(name, value)| {
@@ -266,7 +297,8 @@ mod tests {
             gateway.max_spooled_body = "10MiB"
             gateway.max_spooled_total = "100MiB"
             gateway.spool_dir = "/srv/spool"
-            console.listen = "[::1]:0"
+            console.listen = "[::]:3129"
+            console.tls = { cert = "/etc/csg/console.pem", key = "/etc/csg/console.key" }
             secrets.key_file = "/run/key"
             log = { level = "debug", format = "json" }
             audit = { retention = "2w", on_failure = "allow" }
@@ -290,8 +322,8 @@ mod tests {
             require_sni = "yes"
             max_buffered_body = "16M"
             [console]
-            listen = "0.0.0.0:3129"
-            tls = "off"
+            listen = "3129"
+            tls = { certificate = "a.pem", key = "" }
             [upstream.override]
             "*.amazonaws.com" = "127.0.0.1"
             sqs.us-east-1.amazonaws.com = "127.0.0.1:5001"
@@ -310,10 +342,42 @@ mod tests {
             ("CSG_GATEWAY__LISTEN", "3128, localhost:3128"),
             ("CSG_GATEWAY__REQUIRE_SNI", "1"),
             ("CSG_GATEWAY__HOSTNAME", "a"),
+            ("CSG_CONSOLE__TSL", "off"),
             ("CSG_UPSTREAM__OVERRIDE", "127.0.0.1:5001,*.amazonaws.com=:1"),
             ("CSG_TOKEN", "not a setting"),
         ];
         insta::assert_snapshot!(load(text, &environment).unwrap_err());
+    }
+
+    #[test]
+    fn tls_of_the_console_is_said_in_a_word_or_by_two_files() {
+        let files = |cert: &str, key: &str| ConsoleTls::Files { cert: cert.into(), key: key.into() };
+        for (text, environment, expected) in [
+            ("", "", ConsoleTls::Auto),
+            ("console.tls = \"auto\"", "", ConsoleTls::Auto),
+            ("console.tls = \"off\"", "", ConsoleTls::Off),
+            ("console.tls = \"off\"", "auto", ConsoleTls::Auto),
+            ("[console.tls]\ncert = \"/c\"\nkey = \"/k\"", "", files("/c", "/k")),
+            ("", "key=/b,cert=/a", files("/a", "/b")),
+        ] {
+            let variables = [("CSG_CONSOLE__TLS", environment)];
+            let given = if environment.is_empty() { &[][..] } else { &variables };
+            assert_eq!(load(text, given).unwrap().console.tls, expected, "{text} {environment}");
+        }
+        for (text, messages) in [
+            ("console.tls = \"on\"", &["must be \"auto\", \"off\" or { cert = \"…\", key = \"…\" }, not \"on\""][..]),
+            ("console.tls = true", &["must be a text in quotes or a section, not true or false"]),
+            ("console.tls = {}", &["has no cert", "has no key"]),
+            ("console.tls = { key = \"\", ca = \"/c\" }", &["there is no \"ca\" in it", "has no cert", "has no key"]),
+            ("console.tls = { cert = 5, key = \"/k\" }", &["\"cert\" must have a text"]),
+        ] {
+            let Problems(problems) = load(text, &[]).unwrap_err();
+            assert_eq!(problems.len(), messages.len(), "{problems:?}");
+            for (problem, message) in problems.iter().zip(messages) {
+                assert_eq!(problem.key.as_deref(), Some("console.tls"));
+                assert!(problem.message.contains(message), "{problem}");
+            }
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     chunked::Recoded,
     hold::{Content, Held},
+    last_word::LastWord,
     leash::Silence,
     ledger::Ledger,
     spool::Unsealed,
@@ -139,10 +140,11 @@ impl ResponseBody {
         Self::Own(Some(bytes.into()).filter(|bytes: &Bytes| !bytes.is_empty()))
     }
 
-    /// The cloud's answer, as it arrives; what came of the call is entered in `ledger` at its end.
-    pub(super) fn cloud(body: CloudBody, turn: Turn, ledger: Ledger) -> Self {
+    /// The cloud's answer, as it arrives; what came of the call is entered in `ledger` at its end. If that comes before
+    /// its time, the client is told by `last_word`.
+    pub(super) fn cloud(body: CloudBody, last_word: Option<Box<LastWord>>, turn: Turn, ledger: Ledger) -> Self {
         let silence = Silence::new(ANSWER_SILENCE);
-        Self::Cloud(Box::new(Answer { inner: body, failed: None, turn, silence, ledger }))
+        Self::Cloud(Box::new(Answer { inner: body, last_word, over: false, failed: None, turn, silence, ledger }))
     }
 }
 
@@ -160,7 +162,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Cloud(answer) => answer.inner.is_end_stream(),
+            Self::Cloud(answer) => answer.is_end(),
         }
     }
 
@@ -175,6 +177,10 @@ impl Body for ResponseBody {
 /// The cloud's answer, tied to the access it was given under.
 pub(super) struct Answer {
     inner: CloudBody,
+    /// None if there is no way to say one.
+    last_word: Option<Box<LastWord>>,
+    /// The last word was said.
+    over: bool,
     /// What it broke off with.
     failed: Option<BodyError>,
     turn: Turn,
@@ -187,28 +193,65 @@ impl Answer {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let next = ready!(self.poll_next(cx));
-        match next {
-            Some(Ok(frame)) => {
-                match frame.data_ref() {
-                    Some(data) => self.ledger.sent(data.len()),
-                    // Nothing follows the trailers, and nobody asks for more.
-                    None => self.ledger.complete(),
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => {
-                self.ledger.cut(error.code());
-                // At an error the server drops what it has not sent yet: let it send that first.
-                self.failed = Some(error);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            None => {
-                self.ledger.complete();
-                Poll::Ready(None)
-            }
+        if self.over {
+            return Poll::Ready(None);
         }
+        loop {
+            return match ready!(self.poll_next(cx)).map(|next| next.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => match self.whole(data) {
+                    Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                    None => continue,
+                },
+                // Nothing follows the trailers, and nobody asks for more.
+                Some(Ok(Err(trailers))) => {
+                    self.ledger.complete();
+                    Poll::Ready(Some(Ok(trailers)))
+                }
+                Some(Err(error)) => self.end(error, cx),
+                None => {
+                    let rest = self.last_word.take().map(|mut events| events.rest()).filter(|rest| !rest.is_empty());
+                    if let Some(rest) = &rest {
+                        self.ledger.sent(rest.len());
+                    }
+                    self.over = true;
+                    self.ledger.complete();
+                    Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))))
+                }
+            };
+        }
+    }
+
+    /// What of `data` may go on now, if anything.
+    fn whole(&mut self, data: Bytes) -> Option<Bytes> {
+        let data = match &mut self.last_word {
+            Some(events) => Some(events.pass(data)).filter(|data| !data.is_empty())?,
+            None => data,
+        };
+        self.ledger.sent(data.len());
+        Some(data)
+    }
+
+    /// Ends before its time: with a word to the client where there is one, else by breaking off.
+    fn end(&mut self, error: BodyError, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let last_word = self.last_word.take().and_then(|events| events.say(&error));
+        if let Some(last_word) = &last_word {
+            self.ledger.sent(last_word.len());
+        }
+        self.ledger.cut(error.code());
+        if let Some(last_word) = last_word {
+            self.over = true;
+            return Poll::Ready(Some(Ok(Frame::data(last_word))));
+        }
+        // At an error the server drops what it has not sent yet: let it send that first.
+        self.failed = Some(error);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Nothing more is to be had from it.
+    fn is_end(&self) -> bool {
+        // What an event stream keeps back comes when its end is asked for.
+        self.over || (self.last_word.is_none() && self.inner.is_end_stream())
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -226,7 +269,7 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         // The server drops a body of known length as soon as it has its last piece, without asking for the end behind it.
-        if self.inner.is_end_stream() {
+        if self.is_end() {
             self.ledger.complete();
         } else if self.turn.is_off() {
             self.ledger.cut(BodyError::AccessEnded.code());

@@ -19,6 +19,7 @@ mod hold;
 mod hop;
 mod identify;
 mod intercept;
+mod last_word;
 mod leash;
 mod ledger;
 mod portal;

@@ -81,8 +81,8 @@ use crate::{
 };
 use transaction::Transaction;
 
-/// The services that can be asked for, by cloud.
-pub type KnownServices = BTreeMap<CloudId, BTreeSet<ServiceId>>;
+/// The services that can be asked for, by cloud, each with those of its operations that hand out cloud credentials.
+pub type KnownServices = BTreeMap<CloudId, BTreeMap<ServiceId, BTreeSet<&'static str>>>;
 
 /// The use cases. Clones share everything.
 #[derive(Clone)]

@@ -17,7 +17,7 @@
 //! | `op` | operation, what is remarkable about it, and for REST: method, path template, and what else must hold |
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::LazyLock,
 };
 
@@ -126,6 +126,15 @@ impl Catalogue {
     /// The service with botocore's id `id`.
     pub fn service(&self, id: &str) -> Option<&Service> {
         self.services.iter().find(|service| service.id.as_str() == id)
+    }
+
+    /// Every service with its operations that hand out cloud credentials.
+    pub fn credential_operations(&self) -> BTreeMap<ServiceId, BTreeSet<&'static str>> {
+        let handing = |service: &Service| {
+            let handing = service.operations().filter(|operation| operation.hands_out_credentials);
+            (service.id.clone(), handing.map(|operation| operation.name).collect())
+        };
+        self.services().iter().map(handing).collect()
     }
 
     /// The DNS suffixes under which all of its hosts lie: what the CA may vouch for.

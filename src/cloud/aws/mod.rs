@@ -6,6 +6,7 @@ pub mod caller_identity;
 mod catalogue;
 pub mod checksum;
 pub mod error;
+pub mod event_stream;
 mod form;
 mod host;
 mod name;

@@ -28,6 +28,8 @@ pub struct Dialect<'c> {
     pub protocol: Protocol,
     /// The service, for its XML namespace.
     pub service: Option<&'c Service>,
+    /// The request is HEAD: its answer has no body.
+    pub bodiless: bool,
 }
 
 /// A request that was looked at: what it is, as far as it could be told, and how to answer it.
@@ -113,7 +115,7 @@ impl<'c> Claim<'c, '_> {
         let operation = (!contradicts).then_some(found.operation);
         Named {
             call: self.call(found.service, operation, found.account),
-            dialect: Dialect { protocol: found.protocol, service: Some(found.service) },
+            dialect: Dialect::new(found.protocol, Some(found.service), parts),
         }
     }
 
@@ -171,8 +173,15 @@ fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &
     let match_in = |service: &'c Service| service.protocols.iter().find(like).map(|&protocol| (service, protocol));
     let alike = services.clone().find_map(match_in);
     match alike.or_else(|| services.find_map(|service| Some((service, *service.protocols.first()?)))) {
-        Some((service, protocol)) => Dialect { protocol, service: Some(service) },
-        None => Dialect { protocol: Protocol::RestJson, service: None },
+        Some((service, protocol)) => Dialect::new(protocol, Some(service), parts),
+        // Of no known service: whatever it looks like, or what most services speak.
+        None => Dialect::new(looks.unwrap_or(Protocol::RestJson), None, parts),
+    }
+}
+
+impl<'c> Dialect<'c> {
+    fn new(protocol: Protocol, service: Option<&'c Service>, parts: &Parts) -> Self {
+        Self { protocol, service, bodiless: parts.method == Method::HEAD }
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Service {
     name: &'static str,
     /// What it is for, in a sentence.
     about: &'static str,
+    /// Its operations that hand out cloud credentials: refused unless an approval allows them by name, as `service:Operation`.
+    credential_operations: Vec<&'static str>,
 }
 
 /// List clouds and their services
@@ -43,7 +45,16 @@ pub(crate) async fn list(_: Session) -> Json<Vec<Cloud>> {
         id: service.id.clone(),
         name: service.name,
         about: service.about,
+        credential_operations: sorted(
+            service.operations().filter(|operation| operation.hands_out_credentials).map(|operation| operation.name),
+        ),
     };
     let services = Catalogue::embedded().services().iter().map(service).collect();
     Json(vec![Cloud { id: CloudId::aws(), name: "Amazon Web Services", services }])
+}
+
+fn sorted(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names
 }

@@ -64,7 +64,7 @@ impl Approver<'_> {
             if request.requested_by == me.name && !settings::read(tx.writer)?.self_approval {
                 return Err(Error::NotAllowed("nobody approves their own access request here: ask another approver"));
             }
-            let operations = checked(tx, approval, request)?;
+            let operations = self.checked(tx, approval, request)?;
             let after = request.duration_seconds.map(|seconds| tx.now.plus(Duration::from_secs(seconds)));
             request.expires_at = approval.expires_at.or(after);
             request.credential = Some(approval.credential.clone());
@@ -118,6 +118,45 @@ impl Approver<'_> {
             view(tx.writer, request, tx.now)
         })
     }
+
+    /// Looks at all that an approval comes with; returns the allowed operations, sorted.
+    fn checked(
+        &self,
+        tx: &Transaction<'_>,
+        approval: &Approval,
+        request: &AccessRequest,
+    ) -> Result<Vec<String>, Error> {
+        let mut checks = Checks::default();
+        let fits = tx.writer.find(&CREDENTIALS, &approval.credential)?.is_some_and(|record| {
+            record.credential.cloud == request.cloud && record.credential.environments.contains(&request.environment)
+        });
+        let rule = format!("must be a credential for {} that is linked to {}", request.cloud, request.environment);
+        checks.require(fits, "credential", rule);
+        checks.require(approval.policy_group.is_none(), "policy_group", "must be null: there are no policy groups yet");
+        checks.require(approval.expires_at.is_none_or(|end| end > tx.now), "expires_at", "must be in the future");
+        for operation in &approval.allow_credential_operations {
+            if let Err(rule) = self.hands_out_credentials(request, operation) {
+                checks.require(false, "allow_credential_operations", format!("{rule}; not {operation:?}"));
+            }
+        }
+        checks.comment(approval.comment.as_deref(), LONGEST_TEXT, "comment");
+        checks.done()?;
+        let mut operations = approval.allow_credential_operations.clone();
+        operations.sort();
+        operations.dedup();
+        Ok(operations)
+    }
+
+    /// Is `operation` one of a requested service, whose answer would hold cloud credentials? There is no use in allowing
+    /// any other by name: it is allowed, or does not exist and may come to mean something one day.
+    fn hands_out_credentials(&self, request: &AccessRequest, operation: &str) -> Result<(), &'static str> {
+        let (service, name) = operation.split_once(':').ok_or("must be of the form service:Operation")?;
+        let service = request.services.iter().find(|known| known.as_str() == service);
+        let service = service.ok_or("must be an operation of a requested service")?;
+        let known = self.caller.workflow.0.services.get(&request.cloud).and_then(|known| known.get(service));
+        let handing = known.is_some_and(|operations| operations.contains(name));
+        if handing { Ok(()) } else { Err("must be an operation that hands out cloud credentials") }
+    }
 }
 
 /// A new key of a request: its id now, its secret when it is shown, so that nobody has it before.
@@ -136,36 +175,6 @@ fn decided(request: &mut AccessRequest, me: &User, now: Timestamp, comment: Opti
     request.decided_by = Some(me.name.clone());
     request.decided_at = Some(now);
     request.decision_comment = comment.map(str::to_owned);
-}
-
-/// Looks at all that an approval comes with; returns the allowed operations, sorted.
-fn checked(tx: &Transaction<'_>, approval: &Approval, request: &AccessRequest) -> Result<Vec<String>, Error> {
-    let mut checks = Checks::default();
-    let fits = tx.writer.find(&CREDENTIALS, &approval.credential)?.is_some_and(|record| {
-        record.credential.cloud == request.cloud && record.credential.environments.contains(&request.environment)
-    });
-    let rule = format!("must be a credential for {} that is linked to {}", request.cloud, request.environment);
-    checks.require(fits, "credential", rule);
-    checks.require(approval.policy_group.is_none(), "policy_group", "must be null: there are no policy groups yet");
-    checks.require(approval.expires_at.is_none_or(|end| end > tx.now), "expires_at", "must be in the future");
-    for operation in &approval.allow_credential_operations {
-        let named = operation.split_once(':').filter(|(_, name)| is_operation(name));
-        let granted = named.is_some_and(|(service, _)| request.services.iter().any(|known| known.as_str() == service));
-        let rule = format!("must be of the form service:Operation, of a requested service; not {operation:?}");
-        checks.require(granted, "allow_credential_operations", rule);
-    }
-    checks.comment(approval.comment.as_deref(), LONGEST_TEXT, "comment");
-    checks.done()?;
-    let mut operations = approval.allow_credential_operations.clone();
-    operations.sort();
-    operations.dedup();
-    Ok(operations)
-}
-
-fn is_operation(name: &str) -> bool {
-    name.len() <= 100
-        && name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn describe(approval: &Approval, request: &AccessRequest) -> String {

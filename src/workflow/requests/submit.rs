@@ -49,7 +49,7 @@ impl Requester<'_> {
         match self.caller.workflow.0.services.get(&new.cloud) {
             None => checks.require(false, "cloud", "must be a cloud that this gateway knows"),
             Some(known) => {
-                for service in services.iter().filter(|service| !known.contains(*service)) {
+                for service in services.iter().filter(|service| !known.contains_key(*service)) {
                     checks.require(
                         false,
                         "services",

@@ -97,6 +97,15 @@ fn from_an_empty_installation_to_a_key() {
 
     assert_eq!(anna.says(&["request", "revoke", id, "--comment", "done"]), format!("{id} is revoked.\n"));
     assert_eq!(anna.says(&["request", "archive", id]), format!("{id} is archived.\n"));
+    // What hands out cloud credentials is allowed by name, or not at all.
+    let third = dora.json(&["request", "create", "dev", "redshift", "--justification", "figures"], "");
+    let third = third["id"].as_str().unwrap();
+    let allowing = |operation| ["request", "approve", third, "--allow-credential-operation", operation];
+    fails(&anna.run(&allowing("redshift:DescribeClusters"), ""), &["422", "redshift:DescribeClusters"]);
+    let operation = "redshift:GetClusterCredentials";
+    assert_eq!(anna.json(&allowing(operation), "")["allow_credential_operations"][0], operation);
+    assert!(dora.says(&["request", "show", third]).contains(operation));
+
     let second = dora.json(&wish, "");
     let second = second["id"].as_str().unwrap();
     assert_eq!(dora.says(&["request", "withdraw", second]), format!("{second} is withdrawn.\n"));

@@ -7,6 +7,7 @@ mod bad_input;
 mod bodies;
 mod chunked;
 mod connections;
+mod event_streams;
 mod expect;
 mod happy;
 mod held;

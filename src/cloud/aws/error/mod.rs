@@ -1,5 +1,7 @@
 //! Errors in the words and form of AWS, so that a client's SDK raises its usual typed error.
 
+mod body;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -11,17 +13,28 @@ use crate::cloud::{Blame, Refusal};
 pub struct Rendered {
     /// The error code, for the log: `AccessDeniedException`.
     pub code: &'static str,
-    /// What belongs into the header besides the length.
+    /// What belongs into the header; the length only where there is no body to tell it.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body; none where the request was HEAD.
     pub body: Bytes,
+}
+
+/// The forms that an error has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Cbor,
+    Ec2,
+    Json,
+    S3,
+    Xml,
 }
 
 /// Words `refusal` as the service itself would.
 pub fn render(refusal: &Refusal, dialect: Dialect<'_>, request_id: &str) -> Rendered {
-    let protocol = dialect.protocol;
-    let code = code(refusal, protocol);
+    let form = form(dialect);
+    let code = code(refusal, form);
     let message = refusal.to_string();
+    let fault = at_fault(refusal.blame());
     let mut headers = HeaderMap::new();
     let mut set = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -29,36 +42,78 @@ pub fn render(refusal: &Refusal, dialect: Dialect<'_>, request_id: &str) -> Rend
         }
     };
     set("x-amzn-requestid", request_id);
-    let content_type = match protocol {
-        Protocol::Cbor => "application/cbor",
-        Protocol::Ec2 | Protocol::Query | Protocol::RestXml => "text/xml",
-        Protocol::Json10 => "application/x-amz-json-1.0",
-        Protocol::Json11 => "application/x-amz-json-1.1",
-        Protocol::RestJson => "application/json",
-    };
-    set(header::CONTENT_TYPE.as_str(), content_type);
-    let body = match protocol {
-        Protocol::Cbor => {
-            set("smithy-protocol", "rpc-v2-cbor");
-            cbor(code, &message)
+    set(header::CONTENT_TYPE.as_str(), content_type(dialect.protocol, form));
+    match form {
+        Form::Cbor => set("smithy-protocol", "rpc-v2-cbor"),
+        Form::Json => set("x-amzn-errortype", code),
+        Form::S3 => {
+            set("x-amz-request-id", request_id);
+            set("x-amz-id-2", request_id);
         }
-        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => {
-            set("x-amzn-errortype", code);
-            json(code, &message)
-        }
-        Protocol::Ec2 => ec2_xml(code, &message, request_id),
-        Protocol::Query | Protocol::RestXml => {
+        Form::Ec2 | Form::Xml => {}
+    }
+    // A service that was spoken to in the query protocol before goes on to say its codes, too (Smithy, "awsQueryCompatible").
+    if matches!(form, Form::Cbor | Form::Json) && speaks_query(dialect) {
+        set("x-amzn-query-error", &format!("{};{fault}", self::code(refusal, Form::Xml)));
+    }
+    let body = match form {
+        Form::Cbor => body::cbor(code, &message),
+        Form::Ec2 => body::ec2(code, &message, request_id),
+        Form::Json => body::json(code, &message),
+        Form::S3 => body::s3(code, &message, request_id),
+        Form::Xml => {
             let namespace = dialect.service.and_then(|service| service.xml_namespace);
-            xml(code, &message, request_id, namespace, at_fault(refusal.blame()))
+            body::xml(code, &message, request_id, namespace, fault)
         }
     };
+    if dialect.bodiless {
+        // The length that the answer to GET would have (RFC 9110, section 8.6), and nothing of it.
+        headers.insert(header::CONTENT_LENGTH, body.len().into());
+        return Rendered { code, headers, body: Bytes::new() };
+    }
     Rendered { code, headers, body: body.into() }
 }
 
-/// The code that AWS has for it: JSON services say some things in other words than XML ones.
-fn code(refusal: &Refusal, protocol: Protocol) -> &'static str {
-    let xml = matches!(protocol, Protocol::Ec2 | Protocol::Query | Protocol::RestXml);
-    let pick = |in_json, in_xml| if xml { in_xml } else { in_json };
+/// The code for what ends an answer after it has begun.
+pub fn code_in(refusal: &Refusal, dialect: Dialect<'_>) -> &'static str {
+    code(refusal, form(dialect))
+}
+
+fn form(dialect: Dialect<'_>) -> Form {
+    match dialect.protocol {
+        Protocol::Cbor => Form::Cbor,
+        Protocol::Ec2 => Form::Ec2,
+        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => Form::Json,
+        // Smithy, "restXml": S3 alone has `noErrorWrapping`.
+        Protocol::RestXml if dialect.service.is_some_and(|service| service.id.as_str() == "s3") => Form::S3,
+        Protocol::Query | Protocol::RestXml => Form::Xml,
+    }
+}
+
+const fn content_type(protocol: Protocol, form: Form) -> &'static str {
+    match (form, protocol) {
+        (Form::Cbor, _) => "application/cbor",
+        (Form::S3, _) => "application/xml",
+        (Form::Ec2 | Form::Xml, _) => "text/xml",
+        (Form::Json, Protocol::Json10) => "application/x-amz-json-1.0",
+        (Form::Json, Protocol::Json11) => "application/x-amz-json-1.1",
+        (Form::Json, _) => "application/json",
+    }
+}
+
+fn speaks_query(dialect: Dialect<'_>) -> bool {
+    dialect.service.is_some_and(|service| service.protocols.contains(&Protocol::Query))
+}
+
+/// The code that AWS has for it: JSON services say some things in other words than XML ones, and S3 has its own. Where
+/// S3's own word is another than that of all XML services, it is what S3's clients know: `InvalidClientTokenId` would be
+/// an unknown I/O error to s3fs, `InvalidAccessKeyId` is one of permission.
+fn code(refusal: &Refusal, form: Form) -> &'static str {
+    let pick = |in_json, in_xml, in_s3| match form {
+        Form::Cbor | Form::Json => in_json,
+        Form::Ec2 | Form::Xml => in_xml,
+        Form::S3 => in_s3,
+    };
     match refusal {
         Refusal::AccountNotAllowed { .. }
         | Refusal::CredentialOperation { .. }
@@ -66,18 +121,25 @@ fn code(refusal: &Refusal, protocol: Protocol) -> &'static str {
         | Refusal::NotGranted
         | Refusal::Policy { .. }
         | Refusal::UnknownOperation
-        | Refusal::UnsupportedAuth { .. } => pick("AccessDeniedException", "AccessDenied"),
+        | Refusal::UnsupportedAuth { .. } => pick("AccessDeniedException", "AccessDenied", "AccessDenied"),
         Refusal::BodyTooLarge { .. } => "RequestEntityTooLarge",
         Refusal::ChecksumMismatch { .. } => "BadDigest",
-        Refusal::ClockSkew { .. } => pick("InvalidSignatureException", "RequestTimeTooSkewed"),
-        Refusal::IncompleteSignature { .. } => pick("IncompleteSignatureException", "IncompleteSignature"),
-        Refusal::Malformed { .. } => pick("SerializationException", "MalformedInput"),
-        Refusal::MissingToken => pick("MissingAuthenticationTokenException", "MissingAuthenticationToken"),
-        Refusal::PayloadHashMismatch | Refusal::ScopeMismatch { .. } | Refusal::SignatureMismatch => {
-            pick("InvalidSignatureException", "SignatureDoesNotMatch")
+        Refusal::ClockSkew { .. } => pick("InvalidSignatureException", "RequestTimeTooSkewed", "RequestTimeTooSkewed"),
+        Refusal::IncompleteSignature { .. } => {
+            pick("IncompleteSignatureException", "IncompleteSignature", "AuthorizationHeaderMalformed")
         }
-        Refusal::Throttled { .. } => pick("ThrottlingException", "Throttling"),
-        Refusal::UnknownKey => pick("UnrecognizedClientException", "InvalidClientTokenId"),
+        Refusal::Malformed { .. } => pick("SerializationException", "MalformedInput", "InvalidRequest"),
+        Refusal::MissingToken => {
+            pick("MissingAuthenticationTokenException", "MissingAuthenticationToken", "AccessDenied")
+        }
+        Refusal::PayloadHashMismatch => {
+            pick("InvalidSignatureException", "SignatureDoesNotMatch", "XAmzContentSHA256Mismatch")
+        }
+        Refusal::ScopeMismatch { .. } | Refusal::SignatureMismatch => {
+            pick("InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch")
+        }
+        Refusal::Throttled { .. } => pick("ThrottlingException", "Throttling", "SlowDown"),
+        Refusal::UnknownKey => pick("UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId"),
         Refusal::GatewayUnavailable { .. } | Refusal::UpstreamTimeout { .. } | Refusal::UpstreamUnavailable { .. } => {
             "ServiceUnavailable"
         }
@@ -92,61 +154,6 @@ const fn at_fault(blame: Blame) -> &'static str {
     }
 }
 
-fn json(code: &str, message: &str) -> Vec<u8> {
-    serde_json::json!({ "__type": code, "message": message }).to_string().into_bytes()
-}
-
-fn xml(code: &str, message: &str, request_id: &str, namespace: Option<&str>, fault: &str) -> Vec<u8> {
-    let namespace = namespace.map(|uri| format!(" xmlns=\"{}\"", escape(uri))).unwrap_or_default();
-    format!(
-        "<?xml version=\"1.0\"?>\n<ErrorResponse{namespace}><Error><Type>{fault}</Type><Code>{code}</Code>\
-         <Message>{}</Message></Error><RequestId>{}</RequestId></ErrorResponse>\n",
-        escape(message),
-        escape(request_id)
-    )
-    .into_bytes()
-}
-
-fn ec2_xml(code: &str, message: &str, request_id: &str) -> Vec<u8> {
-    format!(
-        "<?xml version=\"1.0\"?>\n<Response><Errors><Error><Code>{code}</Code><Message>{}</Message></Error></Errors>\
-         <RequestID>{}</RequestID></Response>\n",
-        escape(message),
-        escape(request_id)
-    )
-    .into_bytes()
-}
-
-/// `text` between tags. Characters that XML 1.0 (section 2.2) has no way to write become U+FFFD.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\r' => out.push_str("&#13;"),
-            '\t' | '\n' => out.push(c),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-/// A CBOR map of two texts (RFC 8949, section 3): all that an error needs.
-fn cbor(code: &str, message: &str) -> Vec<u8> {
-    let mut out = vec![0xa2];
-    for text in ["__type", code, "message", message] {
-        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        out.push(0x7a); // a text whose length follows in four bytes
-        out.extend(length.to_be_bytes());
-        out.extend(text.bytes().take(length as usize));
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +161,7 @@ mod tests {
 
     fn of(service: &'static str) -> Dialect<'static> {
         let service = Catalogue::embedded().service(service).unwrap();
-        Dialect { protocol: service.protocols[0], service: Some(service) }
+        Dialect { protocol: service.protocols[0], service: Some(service), bodiless: false }
     }
 
     fn text(refusal: &Refusal, dialect: Dialect<'_>) -> String {
@@ -197,7 +204,8 @@ mod tests {
              <Code>ServiceUnavailable</Code><Message>a.example could not be reached: &lt;&amp;&gt;\u{fffd}</Message>\
              </Error><RequestId>r-1</RequestId></ErrorResponse>\n"
         );
-        let rendered = render(&Refusal::NotActive, Dialect { protocol: Protocol::Cbor, service: None }, "r-1");
+        let rendered =
+            render(&Refusal::NotActive, Dialect { protocol: Protocol::Cbor, service: None, bodiless: false }, "r-1");
         assert_eq!(rendered.headers["smithy-protocol"], "rpc-v2-cbor");
         assert_eq!(
             rendered.body,
