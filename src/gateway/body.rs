@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     chunked::Recoded,
+    events::EventStream,
     hold::{Content, Held},
     last_word::LastWord,
     leash::Silence,
@@ -22,7 +23,7 @@ use super::{
     turn::Turn,
     upstream::CloudBody,
 };
-use crate::sigv4::ChunkError;
+use crate::sigv4::{ChunkError, EventError};
 
 /// For the next byte of an upload.
 pub(super) const UPLOAD_SILENCE: Duration = Duration::from_mins(1);
@@ -43,6 +44,8 @@ pub(super) enum BodyError {
     Client(#[source] hyper::Error),
     #[error("the cloud's answer broke off: {0}")]
     Cloud(#[source] hyper::Error),
+    #[error("the event stream: {0}")]
+    Event(#[source] EventError),
     #[error("the file that the body was kept in can't be read: {0}")]
     File(#[source] io::Error),
     #[error("the body's SHA-256 is not the one that was signed")]
@@ -60,6 +63,7 @@ impl BodyError {
             Self::Chunked(_) => "ChunkMismatch",
             Self::Client(_) => "RequestBrokeOff",
             Self::Cloud(_) => "AnswerBrokeOff",
+            Self::Event(_) => "EventMismatch",
             Self::File(_) => "FileUnreadable",
             Self::HashMismatch => "HashMismatch",
             Self::Silence => "Silence",
@@ -71,6 +75,8 @@ impl BodyError {
 pub(super) enum RequestBody {
     /// In aws-chunked coding, verified and written anew as it goes by.
     Chunked(Box<Recoded>),
+    /// An event stream, each of its messages verified and signed anew.
+    Events(Box<EventStream>),
     /// Known in full; given out in one piece. Its place in the budget goes with it.
     Held(Option<(Bytes, OwnedSemaphorePermit)>),
     /// Of a call of the appliance's own.
@@ -97,6 +103,7 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let data = match &mut *self {
             Self::Chunked(recoded) => ready!(recoded.poll_data(cx)),
+            Self::Events(events) => ready!(events.poll_data(cx)),
             Self::Held(held) => held.take().map(|(bytes, _)| Ok(bytes)),
             Self::Own(own) => own.take().map(Ok),
             Self::Streamed(streamed) => ready!(streamed.poll_data(cx)),
@@ -108,6 +115,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Chunked(recoded) => recoded.is_end_stream(),
+            Self::Events(events) => events.is_end_stream(),
             Self::Held(held) => held.is_none(),
             Self::Own(own) => own.is_none(),
             Self::Streamed(streamed) => streamed.is_end_stream(),
@@ -118,6 +126,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Chunked(recoded) => recoded.size_hint(),
+            Self::Events(events) => events.size_hint(),
             Self::Held(held) => SizeHint::with_exact(held.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64)),
             Self::Own(own) => SizeHint::with_exact(own.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Streamed(streamed) => streamed.size_hint(),

@@ -13,6 +13,7 @@ mod body;
 mod chunked;
 mod connect;
 mod errand;
+mod events;
 mod exchange;
 mod forward;
 mod hold;

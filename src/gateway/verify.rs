@@ -19,7 +19,7 @@ use super::{
 use crate::{
     cloud::{Refusal, aws},
     model::LiveGrant,
-    sigv4::{self, PathStyle, Payload, SignatureError},
+    sigv4::{self, Algorithm, EventChain, PathStyle, Payload, SignatureError, Streaming},
 };
 
 /// A request whose signature is right, with the grant that its key belongs to.
@@ -36,6 +36,8 @@ pub(super) enum VerifiedBody {
     Chunked(Box<Chunked>),
     /// It must turn out to have this SHA-256, or be cut off before its end.
     Declared([u8; 32]),
+    /// Each message of its event stream must turn out right, or it is cut off there. Goes on with this chain.
+    Events(EventChain),
     /// It has the hash that was signed.
     Held(Held),
     /// Nothing: the client did not sign it.
@@ -86,15 +88,21 @@ pub(super) async fn verify<'t>(
             let what = "A body that is not signed (UNSIGNED-PAYLOAD) is not accepted for this service.".to_owned();
             return Err(reject(Refusal::UnsupportedAuth { what }));
         }
+        // Chunks and messages are signed as the head is, and here only with keys that both have derived.
+        Some(Payload::Streaming(form)) if form.is_signed() && claim.scope.algorithm() != Algorithm::HmacSha256 => {
+            return Err(reject(unaccepted(form)));
+        }
         Some(Payload::Streaming(form)) if scope.takes_chunks() && Chunked::reads(form) => {
             let signature = check(claim, Payload::Streaming(form))?;
             let chunked = Chunked::read(&parts.headers, form, signature.chain(&key)).map_err(reject)?;
             (signature, VerifiedBody::Chunked(Box::new(chunked)))
         }
-        Some(Payload::Streaming(form)) => {
-            let what = format!("A body in signed chunks ({}) is not accepted for this service.", form.name());
-            return Err(reject(Refusal::UnsupportedAuth { what }));
+        Some(Payload::Streaming(form @ Streaming::Events)) if scope.takes_events(parts) => {
+            let signature = check(claim, Payload::Streaming(form))?;
+            let chain = signature.chain(&key).of_events(&live.grant.secret_access_key);
+            (signature, VerifiedBody::Events(chain))
         }
+        Some(Payload::Streaming(form)) => return Err(reject(unaccepted(form))),
     };
     ledger.proves(&live.grant);
     Ok(Verified { signature, scope, live, body })
@@ -120,6 +128,11 @@ fn wrong(error: &SignatureError) -> Refusal {
         SignatureError::PayloadMismatch => Refusal::PayloadHashMismatch,
         _ => Refusal::SignatureMismatch,
     }
+}
+
+fn unaccepted(form: Streaming) -> Refusal {
+    let what = format!("A body in signed chunks ({}) is not accepted for this service.", form.name());
+    Refusal::UnsupportedAuth { what }
 }
 
 async fn hold(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger, why: For) -> Result<Held, Rejection> {

@@ -8,6 +8,7 @@ mod bodies;
 mod chunked;
 mod connections;
 mod event_streams;
+mod events;
 mod expect;
 mod happy;
 mod held;
