@@ -16,11 +16,13 @@ pub enum Refusal {
     /// A body whose hash has to be computed is longer than may be held.
     #[error(
         "The request body is larger than {limit} bytes, the most that the gateway holds to compute its hash; send \
-         the header x-amz-content-sha256, or have gateway.max_buffered_body raised"
+         the header x-amz-content-sha256, or have {setting} raised"
     )]
     BodyTooLarge {
         /// The limit in bytes.
         limit: u64,
+        /// The setting that it comes from.
+        setting: &'static str,
     },
     /// The body is not what the checksum behind it says.
     #[error("The {header} you specified did not match the calculated checksum.")]

@@ -11,6 +11,7 @@ use super::{
     verify::{Verified, VerifiedBody},
 };
 use crate::{
+    clock::Timestamp,
     cloud::{Refusal, aws},
     model::{Call, LiveGrant},
     policy::{self, Denial, Permit},
@@ -36,7 +37,7 @@ pub(super) fn authorize<'t>(
     ledger: &mut Ledger,
 ) -> Result<Permitted<'t>, Rejection> {
     let Verified { signature, scope, live, body } = verified;
-    let held: &[u8] = if let VerifiedBody::Held(held) = &body { &held.bytes } else { &[] };
+    let held: &[u8] = if let VerifiedBody::Held(held) = &body { held.bytes() } else { &[] };
     let named = scope.name(parts, held, |service| live.grant.services.contains(service));
     ledger.calls(&named.call.service, named.call.operation.map(|operation| operation.name));
     // The body may have taken its time: what counts is whether access stands now.
@@ -48,6 +49,13 @@ pub(super) fn authorize<'t>(
         }
         Err(denial) => Err(Stage::Authorize.rejects(refusal(&denial))),
     }
+}
+
+/// What can be said of a verified call before its body is here, which alone tells what is called: a body that is refused
+/// whatever it says shall not be asked for.
+pub(super) fn forecheck(live: &LiveGrant, scope: &aws::Claim<'_, '_>, now: Timestamp) -> Result<(), Rejection> {
+    policy::stands(&live.grant, scope.services().map(|service| &service.id), now)
+        .map_err(|denial| Stage::Authorize.rejects(refusal(&denial)))
 }
 
 fn refusal(denial: &Denial) -> Refusal {

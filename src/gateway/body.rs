@@ -1,6 +1,7 @@
 //! Bodies on their way: what goes towards the cloud, in whichever form, and what comes back, counted.
 
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -8,12 +9,21 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    chunked::Recoded, hold::Held, last_word::LastWord, leash::Silence, ledger::Ledger, streamed::Streamed, turn::Turn,
+    chunked::Recoded,
+    events::EventStream,
+    hold::{Content, Held},
+    last_word::LastWord,
+    leash::Silence,
+    ledger::Ledger,
+    spool::Unsealed,
+    streamed::Streamed,
+    turn::Turn,
     upstream::CloudBody,
 };
-use crate::sigv4::ChunkError;
+use crate::sigv4::{ChunkError, EventError};
 
 /// For the next byte of an upload.
 pub(super) const UPLOAD_SILENCE: Duration = Duration::from_mins(1);
@@ -34,6 +44,10 @@ pub(super) enum BodyError {
     Client(#[source] hyper::Error),
     #[error("the cloud's answer broke off: {0}")]
     Cloud(#[source] hyper::Error),
+    #[error("the event stream: {0}")]
+    Event(#[source] EventError),
+    #[error("the file that the body was kept in can't be read: {0}")]
+    File(#[source] io::Error),
     #[error("the body's SHA-256 is not the one that was signed")]
     HashMismatch,
     #[error("nothing moved for too long")]
@@ -49,6 +63,8 @@ impl BodyError {
             Self::Chunked(_) => "ChunkMismatch",
             Self::Client(_) => "RequestBrokeOff",
             Self::Cloud(_) => "AnswerBrokeOff",
+            Self::Event(_) => "EventMismatch",
+            Self::File(_) => "FileUnreadable",
             Self::HashMismatch => "HashMismatch",
             Self::Silence => "Silence",
         }
@@ -59,12 +75,25 @@ impl BodyError {
 pub(super) enum RequestBody {
     /// In aws-chunked coding, verified and written anew as it goes by.
     Chunked(Box<Recoded>),
-    /// Known in full; given out in one piece.
-    Held(Option<Held>),
+    /// An event stream, each of its messages verified and signed anew.
+    Events(Box<EventStream>),
+    /// Known in full; given out in one piece. Its place in the budget goes with it.
+    Held(Option<(Bytes, OwnedSemaphorePermit)>),
     /// Of a call of the appliance's own.
     Own(Option<Bytes>),
     /// Goes on as it arrives.
     Streamed(Box<Streamed>),
+    /// Known in full, in a file.
+    Unsealed(Box<Unsealed>),
+}
+
+impl RequestBody {
+    pub(super) fn held(held: Held) -> Self {
+        match held.content {
+            Content::Memory(bytes, place) => Self::Held(Some((bytes, place)).filter(|(bytes, _)| !bytes.is_empty())),
+            Content::Sealed(sealed) => Self::Unsealed(Box::new(Unsealed::new(sealed))),
+        }
+    }
 }
 
 impl Body for RequestBody {
@@ -74,9 +103,11 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let data = match &mut *self {
             Self::Chunked(recoded) => ready!(recoded.poll_data(cx)),
-            Self::Held(held) => held.take().filter(|held| !held.bytes.is_empty()).map(|held| Ok(held.bytes)),
+            Self::Events(events) => ready!(events.poll_data(cx)),
+            Self::Held(held) => held.take().map(|(bytes, _)| Ok(bytes)),
             Self::Own(own) => own.take().map(Ok),
             Self::Streamed(streamed) => ready!(streamed.poll_data(cx)),
+            Self::Unsealed(unsealed) => ready!(unsealed.poll_data(cx)).map(|data| data.map_err(BodyError::File)),
         };
         Poll::Ready(data.map(|data| data.map(Frame::data)))
     }
@@ -84,18 +115,22 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Chunked(recoded) => recoded.is_end_stream(),
-            Self::Held(held) => held.as_ref().is_none_or(|held| held.bytes.is_empty()),
+            Self::Events(events) => events.is_end_stream(),
+            Self::Held(held) => held.is_none(),
             Self::Own(own) => own.is_none(),
             Self::Streamed(streamed) => streamed.is_end_stream(),
+            Self::Unsealed(unsealed) => unsealed.left() == 0,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Chunked(recoded) => recoded.size_hint(),
-            Self::Held(held) => SizeHint::with_exact(held.as_ref().map_or(0, |held| held.bytes.len() as u64)),
+            Self::Events(events) => events.size_hint(),
+            Self::Held(held) => SizeHint::with_exact(held.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64)),
             Self::Own(own) => SizeHint::with_exact(own.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Streamed(streamed) => streamed.size_hint(),
+            Self::Unsealed(unsealed) => SizeHint::with_exact(unsealed.left()),
         }
     }
 }

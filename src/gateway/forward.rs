@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     cloud::{Refusal, aws::Dialect},
-    sigv4::ChunkError,
+    sigv4::{ChunkError, EventError},
 };
 
 /// Where clouds put their id of a call.
@@ -116,6 +116,11 @@ fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static), ledger
         (Some(BodyError::Checksum(header)), _) => Refusal::ChecksumMismatch { header },
         (Some(BodyError::Chunked(ChunkError::Signature)), _) => Refusal::SignatureMismatch,
         (Some(BodyError::Chunked(error)), _) => Refusal::Malformed { what: error.to_string() },
+        (Some(BodyError::Event(EventError::Signature)), _) => Refusal::SignatureMismatch,
+        (Some(BodyError::Event(error)), _) => Refusal::Malformed { what: error.to_string() },
+        (Some(BodyError::File(_)), _) => {
+            Refusal::GatewayUnavailable { reason: "a request that was kept on disk can't be read again".to_owned() }
+        }
         (Some(BodyError::HashMismatch), _) => Refusal::PayloadHashMismatch,
         (Some(body), _) => {
             if let BodyError::Client(cause) = body {

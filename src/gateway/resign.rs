@@ -6,6 +6,7 @@ use super::{
     Deps,
     authorize::Permitted,
     body::RequestBody,
+    events::EventStream,
     hop,
     leash::Leash,
     ledger::Ledger,
@@ -66,7 +67,12 @@ pub(super) fn resign(
     let body = match body {
         VerifiedBody::Chunked(chunked) => RequestBody::Chunked(Box::new(chunked.recode(upload, chain, passed))),
         VerifiedBody::Declared(sha256) => streamed(upload, Some(sha256), passed),
-        VerifiedBody::Held(held) => RequestBody::Held(Some(held)),
+        VerifiedBody::Events(client) => {
+            let cloud = chain.of_events(&identity.secret_access_key);
+            let stream = EventStream::new(upload, client, cloud, deps.clock.clone(), passed);
+            RequestBody::Events(Box::new(stream))
+        }
+        VerifiedBody::Held(held) => RequestBody::held(held),
         VerifiedBody::Unsigned => streamed(upload, None, passed),
     };
     Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(live, &deps.clock) })

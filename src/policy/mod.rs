@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    model::{AccountId, Call, Grant, Operation},
+    model::{AccountId, Call, Grant, Operation, ServiceId},
 };
 
 /// The proof that a grant covers a call; only [`evaluate`] makes one.
@@ -39,12 +39,7 @@ pub enum Denial {
 
 /// Decides. The order of the questions is the order in which a client should learn about its troubles.
 pub fn evaluate(grant: &Grant, call: &Call, now: Timestamp) -> Result<Permit, Denial> {
-    if !grant.active || grant.expires_at.is_some_and(|end| end <= now) {
-        return Err(Denial::NotActive);
-    }
-    if !grant.services.contains(&call.service) {
-        return Err(Denial::ServiceNotGranted);
-    }
+    stands(grant, [&call.service], now)?;
     if let Some(account) = call.accounts.iter().find(|named| !may_address(grant, named)) {
         return Err(Denial::AccountNotAllowed { account: account.clone() });
     }
@@ -53,6 +48,20 @@ pub fn evaluate(grant: &Grant, call: &Call, now: Timestamp) -> Result<Permit, De
         return Err(Denial::CredentialOperation { operation: operation.name });
     }
     Ok(Permit { operation })
+}
+
+/// Is the grant in force, and does it cover one of these services? The first questions of [`evaluate`]; alone, for when
+/// more is not known yet.
+pub fn stands<'s>(
+    grant: &Grant,
+    services: impl IntoIterator<Item = &'s ServiceId>,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    if !grant.active || grant.expires_at.is_some_and(|end| end <= now) {
+        return Err(Denial::NotActive);
+    }
+    let is_granted = services.into_iter().any(|service| grant.services.contains(service));
+    if is_granted { Ok(()) } else { Err(Denial::ServiceNotGranted) }
 }
 
 impl Permit {
@@ -78,7 +87,7 @@ fn allows_by_name(grant: &Grant, call: &Call, operation: Operation) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, ServiceId, UserName},
+        model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, UserName},
         secret::Secret,
     };
 

@@ -6,7 +6,8 @@
 
 use ring::digest;
 
-use super::{Payload, SigningKey, date::Moment, hex};
+use super::{EventChain, Payload, SigningKey, date::Moment, hex};
+use crate::secret::Secret;
 
 const CHUNK: &str = "AWS4-HMAC-SHA256-PAYLOAD";
 const TRAILER: &str = "AWS4-HMAC-SHA256-TRAILER";
@@ -24,6 +25,15 @@ impl Chain {
     /// A chain that begins with the signature of a request's head, in hex.
     pub(super) fn new(key: SigningKey, at: Moment, head: &str) -> Self {
         Self { key, at, previous: head.as_bytes().try_into().unwrap_or([b'0'; 64]) }
+    }
+
+    /// The chain of the messages of an event stream instead, under the `secret` that the key is of.
+    pub fn of_events(&self, secret: &Secret) -> EventChain {
+        EventChain::new(
+            secret.clone(),
+            self.key.scope().clone(),
+            std::str::from_utf8(&self.previous).unwrap_or_default(),
+        )
     }
 
     /// Is `signature` (in hex) that of the next chunk, whose data has this SHA-256?

@@ -79,6 +79,11 @@ impl<'c> Claim<'c, '_> {
         self.path_is_encoded_once() || operation().is_some_and(|operation| operation.unsigned_body)
     }
 
+    /// May the body be an event stream whose messages are signed one by one?
+    pub fn takes_events(&self, parts: &Parts) -> bool {
+        self.name(parts, &[], |_| true).call.operation.is_some_and(|operation| operation.sends_events)
+    }
+
     /// Names the call. `body` matters only if [`Claim::needs_body_to_name`]; else it may be empty.
     ///
     /// Where several services have the very same call (RDS, Neptune and DocumentDB), it counts as the one that is

@@ -270,7 +270,7 @@ mod tests {
             (Refusal::UnknownKey, "UnrecognizedClientException", "InvalidClientTokenId"),
             (Refusal::SignatureMismatch, "InvalidSignatureException", "SignatureDoesNotMatch"),
             (Refusal::ClockSkew { signed_at: at, now: at }, "InvalidSignatureException", "RequestTimeTooSkewed"),
-            (Refusal::BodyTooLarge { limit: 1 }, "RequestEntityTooLarge", "RequestEntityTooLarge"),
+            (Refusal::BodyTooLarge { limit: 1, setting: "s" }, "RequestEntityTooLarge", "RequestEntityTooLarge"),
             (Refusal::MissingToken, "MissingAuthenticationTokenException", "MissingAuthenticationToken"),
         ] {
             assert_eq!(render(&refusal, of("dynamodb"), "r").code, json);
