@@ -28,6 +28,7 @@ mod resign;
 mod respond;
 mod streamed;
 mod turn;
+mod unsigned;
 mod upload;
 mod upstream;
 mod verify;

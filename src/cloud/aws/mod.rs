@@ -13,5 +13,5 @@ mod name;
 mod route;
 
 pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};
-pub use host::{Claim, Host, ScopeMismatch};
+pub use host::{Claim, Host, ScopeMismatch, bucket_in};
 pub use name::{Dialect, Named, is_read_to_name};
