@@ -354,6 +354,9 @@ def wire_protocols(model):
     names = {"json": f"json-{model.metadata.get('jsonVersion', '1.0')}", "smithy-rpc-v2-cbor": "cbor"}
     first = model.metadata["protocol"]
     others = [p for p in model.metadata.get("protocols", []) if p != first]
+    # Clients from before it had another protocol go on to speak this one, and all clients know its error codes.
+    if "awsQueryCompatible" in model.metadata and "query" not in others:
+        others.append("query")
     return [names.get(p, p) for p in [first, *others]]
 
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cloud::{Refusal, aws},
-    model::LiveGrant,
+    model::{Call, LiveGrant},
     policy::{self, Denial, Permit},
 };
 
@@ -22,6 +22,7 @@ pub(super) struct Permitted<'t> {
     pub(super) scope: aws::Claim<'static, 't>,
     pub(super) live: Arc<LiveGrant>,
     pub(super) body: VerifiedBody,
+    pub(super) call: Call,
     pub(super) dialect: aws::Dialect<'static>,
     _permit: Permit,
 }
@@ -47,7 +48,9 @@ pub(super) fn authorize<'t>(
         return Err(Stage::Authorize.rejects(unsigned.refusal()));
     }
     match policy::evaluate(&live.grant, &named.call, deps.clock.now()) {
-        Ok(permit) => Ok(Permitted { proof, scope, live, body, dialect: named.dialect, _permit: permit }),
+        Ok(permit) => {
+            Ok(Permitted { proof, scope, live, body, call: named.call, dialect: named.dialect, _permit: permit })
+        }
         Err(denial) => Err(Stage::Authorize.rejects(refusal(&denial))),
     }
 }

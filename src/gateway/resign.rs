@@ -34,7 +34,7 @@ pub(super) fn resign(
     upload: Upload,
     ledger: &mut Ledger,
 ) -> Result<Signed, Rejection> {
-    let Permitted { proof, scope, live, body, .. } = permitted;
+    let Permitted { proof, scope, live, body, call, .. } = permitted;
     hop::strip(&mut parts.headers, |name| {
         aws::is_read_to_name(name)
             || match &proof {
@@ -46,6 +46,9 @@ pub(super) fn resign(
     parts.headers.remove(header::TRAILER);
     // Our own: that of the client is for its hop (RFC 9110, section 2.5).
     parts.version = Version::HTTP_11;
+    if let [account] = &live.grant.accounts[..] {
+        aws::expect_owner(&mut parts.headers, &call, account);
+    }
     let signature = match proof {
         Proof::Signature(signature) => signature,
         Proof::Tunnel(_) => {

@@ -11,8 +11,8 @@ pub struct Call {
     pub service: ServiceId,
     /// The operation, if it could be named.
     pub operation: Option<Operation>,
-    /// The account that the call itself names, if it names one.
-    pub account: Option<AccountId>,
+    /// The accounts that the call itself names, if it names any.
+    pub accounts: Vec<AccountId>,
 }
 
 /// An operation of a service.

@@ -45,7 +45,7 @@ pub fn evaluate(grant: &Grant, call: &Call, now: Timestamp) -> Result<Permit, De
     if !grant.services.contains(&call.service) {
         return Err(Denial::ServiceNotGranted);
     }
-    if let Some(account) = call.account.as_ref().filter(|named| !may_address(grant, named)) {
+    if let Some(account) = call.accounts.iter().find(|named| !may_address(grant, named)) {
         return Err(Denial::AccountNotAllowed { account: account.clone() });
     }
     let operation = call.operation.ok_or(Denial::UnknownOperation)?;
@@ -106,7 +106,7 @@ mod tests {
             service: ServiceId::new(service).unwrap(),
             operation: operation
                 .map(|(name, hands_out_credentials)| Operation { hands_out_credentials, ..Operation::plain(name) }),
-            account: account.map(|id| AccountId::new(id).unwrap()),
+            accounts: account.iter().flat_map(|ids| ids.split(' ')).map(|id| AccountId::new(id).unwrap()).collect(),
         }
     }
 
@@ -137,6 +137,11 @@ mod tests {
             (
                 within("123456789012"),
                 elsewhere(),
+                Some(Denial::AccountNotAllowed { account: AccountId::new("210987654321").unwrap() }),
+            ),
+            (
+                within("123456789012"),
+                call("dynamodb", Some(("PutItem", false)), Some("123456789012 210987654321")),
                 Some(Denial::AccountNotAllowed { account: AccountId::new("210987654321").unwrap() }),
             ),
             (within("123456789012"), plain(), None),

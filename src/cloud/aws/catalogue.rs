@@ -12,7 +12,7 @@
 //! | `path` | `once`: the canonical path is encoded once and not normalised (S3) |
 //! | `sigv4a` | `yes`: SigV4A is taken for it, at some host at least |
 //! | `target` | prefix of `X-Amz-Target` |
-//! | `xml` | API version, XML namespace of its answers |
+//! | `xml` | API version, XML namespace of its answers (`-` where the model tells none) |
 //! | `host` | template, signing name, signing region (`=` the host's own, `*` the partition's global one, `?` any, `~` SigV4A's region sets), places: partitions, regions, or `*` for all |
 //! | `op` | operation, what is remarkable about it, and for REST: method, path template, and what else must hold |
 
@@ -274,7 +274,7 @@ impl Service {
             "target" => self.target = Some(next(fields)?),
             "xml" => {
                 self.api_version = Some(next(fields)?);
-                self.xml_namespace = Some(next(fields)?);
+                self.xml_namespace = Some(next(fields)?).filter(|uri| *uri != "-");
             }
             "op" => {
                 let operation = operation(next(fields)?, next(fields)?)?;

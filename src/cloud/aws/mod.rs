@@ -2,6 +2,7 @@
 //!
 //! No service has code of its own. What a service is stands in `assets/aws/catalogue.tsv`.
 
+mod account;
 pub mod caller_identity;
 mod catalogue;
 pub mod checksum;
@@ -12,6 +13,7 @@ mod host;
 mod name;
 mod route;
 
+pub use account::expect_owner;
 pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};
 pub use host::{Claim, Host, ScopeMismatch, bucket_in};
 pub use name::{Dialect, Named, is_read_to_name};

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 
 use super::{
+    account,
     catalogue::{Protocol, Service},
     form,
     host::{Claim, Host},
@@ -53,7 +54,7 @@ struct Found<'c> {
     service: &'c Service,
     protocol: Protocol,
     operation: Operation,
-    account: Option<AccountId>,
+    accounts: Vec<AccountId>,
     /// How closely its route fits, where services share a host.
     rank: u128,
 }
@@ -108,25 +109,26 @@ impl<'c> Claim<'c, '_> {
         else {
             let dialect = dialect(self.services(), parts);
             let service = dialect.service.unwrap_or(self.service);
-            return Named { call: self.call(service, None, None), dialect };
+            return Named {
+                call: self.call(service, None, self.host.account().cloned().into_iter().collect()),
+                dialect,
+            };
         };
-        let host = self.host.account();
-        let contradicts = host.is_some_and(|host| found.account.as_ref().is_some_and(|path| host != path));
-        let operation = (!contradicts).then_some(found.operation);
+        let mut accounts = account::Found::default();
+        accounts.add(self.host.account().cloned());
+        accounts.add(found.accounts);
+        if !found.protocol.is_rest() {
+            accounts.add_of_path(parts.uri.path());
+        }
+        let operation = accounts.add_of(parts).map(|()| found.operation);
         Named {
-            call: self.call(found.service, operation, found.account),
+            call: self.call(found.service, operation, accounts.into_accounts()),
             dialect: Dialect::new(found.protocol, Some(found.service), parts),
         }
     }
 
-    /// A call of the host's account, or else of the one that the path names.
-    fn call(&self, service: &Service, operation: Option<Operation>, path: Option<AccountId>) -> Call {
-        Call {
-            cloud: CloudId::aws(),
-            service: service.id.clone(),
-            operation,
-            account: self.host.account().cloned().or(path),
-        }
+    fn call(&self, service: &Service, operation: Option<Operation>, accounts: Vec<AccountId>) -> Call {
+        Call { cloud: CloudId::aws(), service: service.id.clone(), operation, accounts }
     }
 
     /// Might a server that understands the query protocol take it for that, whatever else it says?
@@ -212,7 +214,7 @@ fn recognise<'c>(
     form: Option<&Form<'_>>,
 ) -> Option<Found<'c>> {
     let speaks = |is: fn(Protocol) -> bool| service.protocols.iter().copied().find(|&protocol| is(protocol));
-    let plain = |protocol, operation| Some(Found { service, protocol, operation, account: None, rank: 0 });
+    let plain = |protocol, operation| Some(Found { service, protocol, operation, accounts: Vec::new(), rank: 0 });
     match sign(&parts.headers) {
         Sign::Conflict => None,
         Sign::Cbor => {
@@ -243,7 +245,7 @@ fn recognise<'c>(
             };
             let path = parts.uri.path();
             let found = service.routes.find(parts.method.as_str(), path, query, path_normalised, &holds)?;
-            Some(Found { service, protocol, operation: found.operation, account: found.account, rank: found.rank })
+            Some(Found { service, protocol, operation: found.operation, accounts: found.accounts, rank: found.rank })
         }
     }
 }
@@ -419,12 +421,18 @@ mod tests {
         }
     }
 
+    fn accounts<'n>(named: &'n Named<'_>) -> Vec<&'n str> {
+        named.call.accounts.iter().map(AccountId::as_str).collect()
+    }
+
     #[test]
     fn the_account_that_a_call_names_is_told() {
         let (own, other) = ("123456789012", "210987654321");
         for (host, request, account) in [
             (GLACIER, "GET /-/vaults", None),
             (GLACIER, "GET /210987654321/vaults", Some(other)),
+            (GLACIER, "GET /%3210987654321/vaults", Some(other)),
+            ("quicksight.us-east-1.amazonaws.com", "GET /accounts/210987654321/namespaces", Some(other)),
             (LAMBDA, "GET /2015-03-31/functions/f", None),
             (LAMBDA, "GET /2015-03-31/functions/arn:aws:lambda:us-east-1:210987654321:function:f", Some(other)),
             (
@@ -437,7 +445,7 @@ mod tests {
         ] {
             let named = name(host, request, &[], "");
             assert!(named.call.operation.is_some(), "{request}");
-            assert_eq!(named.call.account.as_ref().map(AccountId::as_str), account, "{request}");
+            assert_eq!(accounts(&named), account.into_iter().collect::<Vec<_>>(), "{request}");
         }
         let named = name(
             "123456789012.ddb.us-east-1.amazonaws.com",
@@ -445,7 +453,7 @@ mod tests {
             &[("x-amz-target", "DynamoDB_20120810.GetItem")],
             "{}",
         );
-        assert_eq!(named.call.account.as_ref().map(AccountId::as_str), Some(own));
+        assert_eq!(accounts(&named), [own]);
     }
 
     /// What botocore sends for each operation is recognised as that operation, and none is left out.

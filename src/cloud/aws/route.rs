@@ -3,7 +3,7 @@
 //! A literal segment wins over a label, a label over a greedy one, more fixed query keys over fewer (Smithy HTTP
 //! bindings, "Specificity routing"). What could be read in two ways by two parsers is not matched at all.
 
-use super::form;
+use super::{account, form};
 use crate::model::{AccountId, Operation};
 
 /// All REST routes of a service.
@@ -16,8 +16,8 @@ pub(super) struct Router {
 #[derive(Debug)]
 pub(super) struct Match {
     pub(super) operation: Operation,
-    /// The account that its labels name.
-    pub(super) account: Option<AccountId>,
+    /// The accounts that its labels name.
+    pub(super) accounts: Vec<AccountId>,
     /// How specific its route is: two bits a segment, then the number of fixed query keys and conditions.
     pub(super) rank: u128,
 }
@@ -75,7 +75,7 @@ impl Router {
         for (depth, segment) in segments(path).enumerate() {
             rank |= specificity(segment) << (126 - 2 * depth.min(59));
             if segment.starts_with('{') {
-                if segment.eq_ignore_ascii_case("{accountid}") {
+                if ["{accountid}", "{awsaccountid}"].iter().any(|name| segment.eq_ignore_ascii_case(name)) {
                     account = Some(labels);
                 }
                 labels += 1;
@@ -128,7 +128,7 @@ impl Router {
         if normalised && parts.iter().any(|part| part.is_empty() || form::has_dot_segment(part)) {
             return None;
         }
-        let mut walk = Walk { router: self, method, query, holds, labels: Vec::new() };
+        let mut walk = Walk { router: self, method, query, holds, normalised, labels: Vec::new() };
         walk.descend(0, &parts).ok().flatten()
     }
 }
@@ -138,6 +138,7 @@ struct Walk<'r, 'p> {
     method: &'p str,
     query: &'p str,
     holds: &'p dyn Fn(Condition) -> bool,
+    normalised: bool,
     labels: Vec<&'p str>,
 }
 
@@ -171,7 +172,8 @@ impl<'p> Walk<'_, 'p> {
         for taken in (shortest..=rest.len()).rev() {
             let Some((label, after)) = rest.split_at_checked(taken) else { break };
             let before = self.labels.len();
-            self.labels.extend(label);
+            // Where paths are taken as they are, this is a key that people make up, whatever stands in it.
+            self.labels.extend(label.iter().filter(|_| self.normalised));
             if let Some(found) = self.descend(greedy, after)? {
                 return Ok(Some(found));
             }
@@ -196,38 +198,20 @@ impl<'p> Walk<'_, 'p> {
         if mine().filter(fits).filter(|route| route.rank == best.rank).count() > 1 {
             return Err(Doubt);
         }
-        Ok(Some(Match { operation: best.operation, account: self.account(best)?, rank: best.rank }))
+        Ok(Some(Match { operation: best.operation, accounts: self.accounts(best), rank: best.rank }))
     }
 
     fn has(&self, key: &str, value: Option<&str>) -> bool {
         form::values(self.query.as_bytes(), key).any(|found| value.is_none_or(|value| form::decodes_to(found, value)))
     }
 
-    /// The account that the labels name; two different ones are a doubt.
-    fn account(&self, route: &Route) -> Result<Option<AccountId>, Doubt> {
-        let mut named: Option<AccountId> = None;
-        for (index, label) in self.labels.iter().enumerate() {
-            let found = if route.account == Some(index) { AccountId::new(label).ok() } else { account_in(label) };
-            match (&named, found) {
-                (Some(one), Some(other)) if *one != other => return Err(Doubt),
-                (None, Some(found)) => named = Some(found),
-                _ => {}
-            }
-        }
-        Ok(named)
+    /// The accounts that the labels name.
+    fn accounts(&self, route: &Route) -> Vec<AccountId> {
+        let named = |(index, label): (usize, &&str)| {
+            if route.account == Some(index) { account::whole(label) } else { account::inside(label) }
+        };
+        self.labels.iter().enumerate().filter_map(named).collect()
     }
-}
-
-/// The account in an ARN (`arn:aws:lambda:us-east-1:123456789012:function:x`), whole or begun at the account, as
-/// Lambda takes it (`123456789012:function:x`).
-fn account_in(label: &str) -> Option<AccountId> {
-    let text = form::decode(label.as_bytes())?;
-    let text = std::str::from_utf8(&text).ok()?;
-    let (account, _) = match text.strip_prefix("arn:") {
-        Some(arn) => arn.splitn(4, ':').nth(3)?.split_once(':')?,
-        None => text.split_once(':')?,
-    };
-    AccountId::new(account).ok()
 }
 
 fn specificity(segment: &str) -> u128 {

@@ -188,7 +188,7 @@ async fn a_body_that_was_tampered_with_never_arrives_whole() {
             let mut body = body.clone();
             body[at] ^= 0x40;
             let answer = refused(&site, &[head.as_bytes(), &body].concat(), &format!("{form} {at}")).await;
-            let code = ["SignatureDoesNotMatch", "BadDigest", "MalformedInput"]
+            let code = ["SignatureDoesNotMatch", "BadDigest", "InvalidRequest"]
                 .into_iter()
                 .find(|code| answer.text().contains(&format!("<Code>{code}</Code>")));
             assert!(code.is_some(), "{form} {at}: {}", answer.text());
@@ -332,7 +332,7 @@ async fn a_head_that_does_not_say_what_follows_is_refused() {
         );
         client.send(site.key.sign_with_body(&head, "").head).await;
         let answer = client.answer().await;
-        assert_code(&answer, 400, "MalformedInput", &format!("{form} {headers}"));
+        assert_code(&answer, 400, "InvalidRequest", &format!("{form} {headers}"));
     }
     assert!(site.cloud.is_quiet().await);
 }

@@ -12,6 +12,7 @@ mod event_streams;
 mod expect;
 mod happy;
 mod held;
+mod perimeter;
 mod presigned;
 mod refusals;
 mod stop;
