@@ -30,6 +30,7 @@ mod respond;
 mod spool;
 mod streamed;
 mod turn;
+mod unsigned;
 mod upload;
 mod upstream;
 mod verify;
