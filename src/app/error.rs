@@ -34,6 +34,9 @@ pub enum StartError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The console's certificate.
+    #[error("console.tls: {0}")]
+    ConsoleTls(String),
     /// systemd's credential can't be read.
     #[error("can't read the master key {}: {cause}", path.display())]
     Credential {

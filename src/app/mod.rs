@@ -1,5 +1,6 @@
 //! Configuration → running appliance: the only place that wires the parts together.
 
+mod console_tls;
 mod credential_check;
 mod error;
 mod limits;
@@ -30,7 +31,7 @@ use crate::{
     clock::Clock,
     config::{Config, OnFailure},
     console,
-    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, Threads},
+    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, SpoolConfig, Threads},
 };
 
 /// Hosts whose certificates are kept ready.
@@ -72,24 +73,40 @@ impl App {
         for name in own.iter().filter(|name| !state.authority.permitted().permits(name)) {
             tracing::warn!(name, "the CA was made before this name was known, and may not speak for it");
         }
-        let endpoint = bound.first().map_or_else(String::new, |&address| names::url(address, &own));
+        let endpoint = bound.first().map_or_else(String::new, |&at| names::url("http", &names::host(at, &own), at));
+        let certificate = console_tls::open(&config.console, console, &state.authority, &own, clock.now())?;
+        let console_url: Arc<str> = console_url(console, &own, certificate.as_ref()).into();
+        let identity = certificate.as_ref().map(console_tls::Certificate::subscribe);
         let router = console::router(console::State {
             workflow: state.workflow.clone(),
             authority: state.authority,
             audit: audit.reader(),
             endpoint: endpoint.into(),
-            console: format!("http://{console}").into(),
+            console: Arc::clone(&console_url),
             system: console::System {
                 started_at: clock.now(),
                 data_dir: config.data_dir.as_path().into(),
                 certificates: Arc::new(move || gateway.certificates()),
+                identity: identity.clone(),
             },
         });
-        tracing::info!(address = %console, "the console listens");
-        tasks.spawn(console::serve(console_listener, router, clock.clone(), stop.clone()));
+        tracing::info!(address = %console, url = %console_url, "the console listens");
+        let tls = identity.map(|identity| console::Tls { identity, url: Arc::clone(&console_url) });
+        tasks.spawn(console::serve(console_listener, tls, router, clock.clone(), stop.clone()));
+        if let Some(certificate) = certificate {
+            tasks.spawn(certificate.keep(clock.clone(), stop.clone()));
+        }
         tasks.spawn(running::expire(state.workflow, clock, stop.clone()));
-        Ok(Running { gateway: bound, console, set_up_token, audit, stop, tasks })
+        Ok(Running { gateway: bound, console, console_url, set_up_token, audit, stop, tasks })
     }
+}
+
+/// Where people find the console: over TLS by a name that is in the certificate.
+fn console_url(bound: SocketAddr, own: &[String], certificate: Option<&console_tls::Certificate>) -> String {
+    let usual = names::host(bound, own);
+    let Some(certificate) = certificate else { return names::url("http", &usual, bound) };
+    let hosts: Vec<_> = [usual.clone()].into_iter().chain(own.iter().cloned()).collect();
+    names::url("https", &certificate.host(&hosts).unwrap_or(usual), bound)
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
@@ -124,6 +141,11 @@ fn gateway_config(config: &Config) -> Result<GatewayConfig, StartError> {
         },
         passthrough: config.gateway.passthrough.clone(),
         require_sni: config.gateway.require_sni,
+        spool: SpoolConfig {
+            directory: config.gateway.spool_dir.clone().unwrap_or_else(|| config.data_dir.join("spool")),
+            max_body: config.gateway.max_spooled_body,
+            max_total: config.gateway.max_spooled_total,
+        },
         upstream: upstream::config(&config.upstream)?,
     })
 }

@@ -20,15 +20,19 @@ pub(super) fn own(configured: &[String]) -> Vec<String> {
     names
 }
 
-/// Where clients find what listens on `bound`: by a name, unless it listens on one address only.
-pub(super) fn url(bound: SocketAddr, own: &[String]) -> String {
-    let host = match own.first() {
+/// How clients find what listens on `bound`: by a name, unless it listens on one address only.
+pub(super) fn host(bound: SocketAddr, own: &[String]) -> String {
+    match own.first() {
         Some(name) if bound.ip().is_unspecified() => name.clone(),
         _ => bound.ip().to_string(),
-    };
+    }
+}
+
+/// The address of `host`, a name or an IP address, on the port that is `bound`.
+pub(super) fn url(scheme: &str, host: &str, bound: SocketAddr) -> String {
     match host.parse::<IpAddr>() {
-        Ok(address) => format!("http://{}", SocketAddr::new(address, bound.port())),
-        Err(_) => format!("http://{host}:{}", bound.port()),
+        Ok(address) => format!("{scheme}://{}", SocketAddr::new(address, bound.port())),
+        Err(_) => format!("{scheme}://{host}:{}", bound.port()),
     }
 }
 
@@ -75,7 +79,8 @@ mod tests {
             ("[::]:1", names(&["2001:db8::7"]), "http://[2001:db8::7]:1"),
             ("[::1]:1", names(&[]), "http://[::1]:1"),
         ] {
-            assert_eq!(url(bound.parse().unwrap(), &own), expected, "{bound}");
+            let bound = bound.parse().unwrap();
+            assert_eq!(url("http", &host(bound, &own), bound), expected, "{bound}");
         }
     }
 }

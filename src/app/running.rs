@@ -1,6 +1,6 @@
 //! The running appliance: where it listens, what ends by itself in it, and how it stops.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,8 @@ pub struct Running {
     pub gateway: Vec<SocketAddr>,
     /// Where people and scripts connect.
     pub console: SocketAddr,
+    /// The same as a URL: `https://gateway.example.com:3129`.
+    pub console_url: Arc<str>,
     /// Lets whoever has it make the first administrator; there while there is none.
     pub set_up_token: Option<Secret>,
     pub(super) audit: Audit,

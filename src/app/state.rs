@@ -75,9 +75,12 @@ fn known_services() -> KnownServices {
     KnownServices::from([(CloudId::aws(), aws.collect())])
 }
 
-/// The CA may speak for the clouds' domains and for this machine.
+/// The CA may speak for the clouds' domains and for this machine: its names, and the addresses that it listens on.
 fn constraints(config: &Config) -> Result<NameConstraints, StartError> {
-    let (mut domains, mut addresses) = (Vec::new(), Vec::new());
+    let listens = config.gateway.listen.iter().chain([&config.console.listen]).map(|socket| socket.ip().to_canonical());
+    // Every machine's loopback has the same address.
+    let mut addresses: Vec<_> = listens.filter(|ip| !ip.is_unspecified() && !ip.is_loopback()).collect();
+    let mut domains = Vec::new();
     for name in names::own(&config.gateway.hostnames) {
         match name.parse() {
             Ok(address) => addresses.push(address),

@@ -160,7 +160,7 @@ pub(super) fn random_serial() -> Result<SerialNumber, Error> {
     Ok(SerialNumber::from_slice(&bytes))
 }
 
-fn timestamp(time: ASN1Time) -> Timestamp {
+pub(super) fn timestamp(time: ASN1Time) -> Timestamp {
     Timestamp::from_millis(time.timestamp().saturating_mul(1000))
 }
 

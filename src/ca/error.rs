@@ -5,6 +5,9 @@ use crate::clock::Timestamp;
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A certificate that somebody gave can't be served.
+    #[error("the certificate cannot be used: {0}")]
+    BadCertificate(&'static str),
     /// The stored root certificate is damaged, or is none that this appliance would have made.
     #[error("the CA certificate cannot be used: {0}")]
     BadRoot(&'static str),

@@ -47,9 +47,19 @@ pub struct Leaf {
 impl Authority {
     /// Mints a certificate for `host`, a DNS name or an IP address that the root is permitted to speak for.
     pub fn leaf(&self, host: &str, now: Timestamp) -> Result<Leaf, Error> {
-        let name = host_name(host)?;
-        if !self.permitted().permits_name(&name) {
-            return Err(Error::HostNotPermitted(host.to_owned()));
+        self.leaf_for(&[host], now)
+    }
+
+    /// Mints one certificate for all of `hosts`. Its common name is the first of them.
+    pub(super) fn leaf_for(&self, hosts: &[&str], now: Timestamp) -> Result<Leaf, Error> {
+        let mut names = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            let name = host_name(host)?;
+            // One name too many and clients that heed the constraints refuse the whole certificate.
+            if !self.permitted().permits_name(&name) {
+                return Err(Error::HostNotPermitted((*host).to_owned()));
+            }
+            names.push(name);
         }
         if now < self.not_before() || now >= self.not_after() {
             return Err(Error::OutsideValidity { not_before: self.not_before(), not_after: self.not_after(), now });
@@ -57,16 +67,8 @@ impl Authority {
         let not_before = now.minus(BACKDATED).max(self.not_before());
         let not_after = now.plus(LIFETIME).min(self.not_after());
         let mut params = server_params(not_before, not_after)?;
-        let (common_name, alternative_name) = match &name {
-            ServerName::DnsName(name) => (name.as_ref(), SanType::DnsName(name.as_ref().try_into()?)),
-            // OpenSSL takes a dotted common name for a DNS name and holds it against the name constraints.
-            ServerName::IpAddress(address) => ("", SanType::IpAddress((*address).into())),
-            _ => return Err(Error::InvalidHost(host.to_owned())),
-        };
-        let common_name =
-            if (1..=MAX_COMMON_NAME).contains(&common_name.len()) { common_name } else { "Cloud Service Gateway" };
-        params.distinguished_name.push(DnType::CommonName, common_name);
-        params.subject_alt_names = vec![alternative_name];
+        params.distinguished_name.push(DnType::CommonName, common_name(names.first()));
+        params.subject_alt_names = names.iter().map(alternative_name).collect::<Result<_, _>>()?;
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let certificate = params.signed_by(&key, &self.issuer)?.into();
@@ -74,7 +76,28 @@ impl Authority {
     }
 }
 
+/// An address is none: OpenSSL takes a dotted common name for a DNS name and holds it against the name constraints.
+fn common_name<'a>(name: Option<&'a ServerName<'_>>) -> &'a str {
+    match name {
+        Some(ServerName::DnsName(name)) if name.as_ref().len() <= MAX_COMMON_NAME => name.as_ref(),
+        _ => "Cloud Service Gateway",
+    }
+}
+
+fn alternative_name(name: &ServerName<'_>) -> Result<SanType, Error> {
+    match name {
+        ServerName::DnsName(name) => Ok(SanType::DnsName(name.as_ref().try_into()?)),
+        ServerName::IpAddress(address) => Ok(SanType::IpAddress((*address).into())),
+        other => Err(Error::InvalidHost(other.to_str().into_owned())),
+    }
+}
+
 impl Leaf {
+    /// When to mint the next one: two thirds of the life of this one, minted `now`, leave time for what may go wrong.
+    pub(super) fn renew_at(&self, now: Timestamp) -> Timestamp {
+        now.plus(self.not_after.since(now) * 2 / 3)
+    }
+
     /// A self-signed certificate that no client accepts and whose name tells why.
     pub(super) fn sni_required(now: Timestamp) -> Result<Self, Error> {
         let (not_before, not_after) = (now.minus(BACKDATED), now.plus(LIFETIME));

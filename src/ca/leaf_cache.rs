@@ -119,8 +119,7 @@ impl fmt::Debug for LeafCache {
 impl Entry {
     fn new(mut config: ServerConfig, leaf: &Leaf, now: Timestamp) -> Result<Self, Error> {
         config.cert_resolver = Arc::new(SingleCertAndKey::from(leaf.certified_key()?));
-        let renew_at = now.plus(leaf.not_after.since(now) * 2 / 3);
-        Ok(Self { config: Arc::new(config), not_before: leaf.not_before, renew_at })
+        Ok(Self { config: Arc::new(config), not_before: leaf.not_before, renew_at: leaf.renew_at(now) })
     }
 
     /// Neither due for renewal, nor in the future of a clock that was set back.
@@ -129,13 +128,13 @@ impl Entry {
     }
 }
 
-/// What all hosts have in common; without a certificate of its own.
-fn template() -> Result<ServerConfig, Error> {
+/// What all of our servers have in common; without a certificate of its own.
+pub(super) fn template() -> Result<ServerConfig, Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    // The gateway reads HTTP/1.1 only, and the Go and Rust SDKs speak HTTP/2 as soon as it is offered.
+    // Gateway and console read HTTP/1.1 only, and the Go and Rust SDKs speak HTTP/2 as soon as it is offered.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Tickets only: a table of sessions would take memory per client, and rustls makes room for 256 at once.
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -7,6 +7,7 @@ mod authority;
 mod bundle;
 mod constraints;
 mod error;
+mod identity;
 mod leaf;
 mod leaf_cache;
 
@@ -17,5 +18,6 @@ pub use authority::Authority;
 pub use bundle::PKCS12_PASSWORD;
 pub use constraints::NameConstraints;
 pub use error::Error;
+pub use identity::ServerIdentity;
 pub use leaf::Leaf;
 pub use leaf_cache::LeafCache;

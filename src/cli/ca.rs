@@ -11,11 +11,16 @@ use clap::Subcommand;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigArgs, rest::Rest, terminal::print};
+use super::{
+    ConfigArgs,
+    rest::{Rest, Trust},
+    terminal::print,
+};
 use crate::{
     app::{self, StartError},
     ca::Authority,
     clock::{Clock, Timestamp},
+    config::{Console, ConsoleTls},
     store,
 };
 
@@ -84,7 +89,7 @@ impl Certificate {
         match app::authority(&config, &Clock::system()) {
             Ok(authority) => Ok(Self::of(&authority)),
             Err(StartError::Store(store::Error::AlreadyOpen { .. }) | StartError::DataDir { .. }) => {
-                let console = Rest::new(&format!("http://{}", config.console.listen), None);
+                let console = here(&config.console);
                 Ok(serde_json::from_value(console.get("/ca")?)?)
             }
             Err(error) => Err(error.into()),
@@ -104,6 +109,18 @@ impl Certificate {
             pem: authority.pem(),
         }
     }
+}
+
+/// The console of this machine. To know whom to trust is what it is asked for, so nobody vouches for it; what is heard
+/// comes from this machine all the same, as over plain HTTP.
+fn here(console: &Console) -> Rest {
+    let address = console.listen;
+    let is_plain = match console.tls {
+        ConsoleTls::Auto => address.ip().to_canonical().is_loopback(),
+        ConsoleTls::Files { .. } => false,
+        ConsoleTls::Off => true,
+    };
+    Rest::new(&format!("{}://{address}", if is_plain { "http" } else { "https" }), &Trust::Anybody, None)
 }
 
 impl fmt::Display for Certificate {

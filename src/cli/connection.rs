@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    rest::Rest,
+    rest::{Rest, Trust},
     table::{Table, plain},
     terminal::print,
 };
@@ -26,6 +26,9 @@ pub(super) struct Connection {
     /// The console's address [default: that of csg login, or http://127.0.0.1:3129]
     #[arg(long, global = true, env = "CSG_URL", hide_env_values = true)]
     url: Option<String>,
+    /// Whom to trust where that is https, PEM [default: that of csg login, or the public authorities]
+    #[arg(long, global = true, value_name = "FILE", env = "CSG_CA_FILE", hide_env_values = true)]
+    console_ca: Option<PathBuf>,
     /// As JSON, for scripts
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -38,12 +41,23 @@ pub(super) struct Saved {
     pub(super) username: String,
     pub(super) token: String,
     pub(super) expires_at: String,
+    /// The console's authority, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ca: Option<String>,
 }
 
 impl Connection {
     pub(super) fn url(&self) -> String {
         let given = self.url.as_deref().filter(|url| !url.is_empty()).unwrap_or(DEFAULT);
         given.trim_end_matches('/').to_owned()
+    }
+
+    /// The authority that was named, as PEM.
+    pub(super) fn ca(&self) -> anyhow::Result<Option<String>> {
+        let Some(path) = self.console_ca.as_deref().filter(|path| !path.as_os_str().is_empty()) else {
+            return Ok(None);
+        };
+        fs::read_to_string(path).map(Some).with_context(|| format!("can't read {}", path.display()))
     }
 
     /// With the token of `CSG_TOKEN`, or of `csg login` to the same console: it goes nowhere else.
@@ -54,11 +68,12 @@ impl Connection {
             _ => self.url(),
         };
         let given = std::env::var("CSG_TOKEN").ok().filter(|token| !token.is_empty());
-        let kept = saved.filter(|saved| saved.url == url).map(|saved| saved.token);
-        let token = given.or(kept).with_context(|| {
+        let kept = saved.filter(|saved| saved.url == url);
+        let ca = self.ca()?.or_else(|| kept.as_ref().and_then(|saved| saved.ca.clone()));
+        let token = given.or(kept.map(|saved| saved.token)).with_context(|| {
             format!("nobody is signed in at {url}: run `csg login --url {url} NAME`, or set CSG_TOKEN")
         })?;
-        Ok(Rest::new(&url, Some(Secret::new(token))))
+        Ok(Rest::new(&url, &Trust::of(ca.as_deref())?, Some(Secret::new(token))))
     }
 
     /// Prints one thing, or a list of them: as JSON, or the way that people read it.

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::{
     connection::{Connection, Saved},
     input::{PasswordArgs, secret},
-    rest::{Rest, text},
+    rest::{Rest, Trust, text},
 };
 use crate::{model::UserName, secret::Secret};
 
 /// Sign in, for the other commands
 ///
-/// The session's token is kept in csg/session.json of $XDG_CONFIG_HOME or ~/.config, readable by you only. CSG_TOKEN and CSG_URL win over it. With a second factor, its code is asked for, too, or taken from CSG_OTP.
+/// The session's token is kept in csg/session.json of $XDG_CONFIG_HOME or ~/.config, readable by you only. CSG_TOKEN and CSG_URL win over it. If the console's certificate is of its own authority, name that once with --console-ca: it is kept, too. With a second factor, its code is asked for, too, or taken from CSG_OTP.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Your user name
@@ -36,12 +36,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let url = args.connection.url();
     let password = args.password.read()?;
     let body = json!({ "username": args.username, "password": password.expose() });
-    let session = sign_in(&Rest::new(&url, None), &body)?;
+    let ca = args.connection.ca()?;
+    let session = sign_in(&Rest::new(&url, &Trust::of(ca.as_deref())?, None), &body)?;
     let saved = Saved {
         username: args.username.to_string(),
         token: text(&session, "token")?.to_owned(),
         expires_at: text(&session, "expires_at")?.to_owned(),
         url,
+        ca,
     };
     saved.write()?;
     let told = json!({ "url": saved.url, "username": saved.username, "expires_at": saved.expires_at });
@@ -70,7 +72,7 @@ pub(super) fn log_out(args: &LogoutArgs) -> anyhow::Result<ExitCode> {
         args.connection.tell(&json!({ "signed_out": false }), "Nobody was signed in.")?;
         return Ok(ExitCode::SUCCESS);
     };
-    let rest = Rest::new(&saved.url, Some(Secret::new(saved.token)));
+    let rest = Rest::new(&saved.url, &Trust::of(saved.ca.as_deref())?, Some(Secret::new(saved.token)));
     let ended = rest.call("DELETE", "/sessions/current", None);
     Saved::remove()?;
     // A session that had ended before is as good as one that ends now.

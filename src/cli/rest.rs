@@ -4,7 +4,11 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
-use ureq::{Agent, Body, http::Response};
+use ureq::{
+    Agent, Body,
+    http::Response,
+    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+};
 
 use super::http;
 use crate::secret::Secret;
@@ -20,6 +24,17 @@ pub(super) struct Rest {
     token: Option<Secret>,
 }
 
+/// Whose word is taken for the console's certificate.
+#[derive(Clone, Debug)]
+pub(super) enum Trust {
+    /// Anybody's: only for what is no secret, of this very machine.
+    Anybody,
+    /// The public authorities'.
+    Public,
+    /// These authorities' and no others'.
+    These(Vec<Certificate<'static>>),
+}
+
 /// What the server answered.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -27,14 +42,42 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
+impl Trust {
+    /// In the authorities of a PEM file, or else the public ones.
+    pub(super) fn of(pem: Option<&str>) -> anyhow::Result<Self> {
+        let Some(pem) = pem else { return Ok(Self::Public) };
+        let found: Vec<_> = parse_pem(pem.as_bytes())
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        if found.is_empty() {
+            bail!("the console's authority is to be given as PEM, and there is no certificate in it");
+        }
+        Ok(Self::These(found))
+    }
+
+    fn config(&self) -> TlsConfig {
+        let config = TlsConfig::builder();
+        match self {
+            Self::Anybody => config.disable_verification(true),
+            Self::Public => config,
+            Self::These(roots) => config.root_certs(RootCerts::new_with_certs(roots)),
+        }
+        .build()
+    }
+}
+
 impl Rest {
     /// For the console at `url`, with an API token or a session's.
-    pub(super) fn new(url: &str, token: Option<Secret>) -> Self {
+    pub(super) fn new(url: &str, trust: &Trust, token: Option<Secret>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
             // HTTPS_PROXY may well be the gateway itself, which lets nobody through to the console.
             .proxy(None)
+            .tls_config(trust.config())
             .user_agent(concat!("csg/", env!("CARGO_PKG_VERSION")))
             .build();
         Self { agent: http::agent(config, None), base: url.trim_end_matches('/').to_owned(), token }
@@ -42,7 +85,7 @@ impl Rest {
 
     /// For the console at `address`, signed in with a password.
     pub(super) fn sign_in(address: SocketAddr, username: &str, password: &Secret) -> anyhow::Result<Self> {
-        let mut rest = Self::new(&format!("http://{address}"), None);
+        let mut rest = Self::new(&format!("http://{address}"), &Trust::Public, None);
         let session = rest.post("/sessions", &json!({ "username": username, "password": password.expose() }))?;
         rest.token = Some(Secret::new(text(&session, "token")?));
         Ok(rest)
@@ -108,7 +151,11 @@ impl Rest {
             }
             None => self.agent.run(request.body(()).context(url.clone())?),
         };
-        let response: Response<Body> = sent.with_context(|| format!("can't reach {url}"))?;
+        let response: Response<Body> = sent.map_err(|error| {
+            let stranger = error.to_string().contains("UnknownIssuer");
+            let hint = if stranger { "; name its authority with --console-ca FILE, or CSG_CA_FILE" } else { "" };
+            anyhow!("can't reach {url}: {error}{hint}")
+        })?;
         let status = response.status().as_u16();
         Ok(Answer { status, body: response.into_body().read_to_string().context("the answer broke off")? })
     }

@@ -28,10 +28,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let mut stop = StopSignal::listen().context("can't listen for signals")?;
         let mut running = App::start(config, Clock::system()).await?;
         if let Some(token) = &running.set_up_token {
-            let console = running.console;
+            let console = &running.console_url;
             print(format_args!(
                 "Nobody can sign in yet. This link, good for an hour and once, sets the first administrator's password:\n  \
-                 http://{console}/setup?token={}\n",
+                 {console}/setup?token={}\n",
                 token.expose()
             ))?;
         }

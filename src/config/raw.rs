@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Size,
     /// A text.
     Text,
+    /// A text, or a section whose keys each have a text.
+    TextOrPairs,
     /// A list of texts.
     Texts,
 }
@@ -34,12 +36,16 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("audit.on_failure", Kind::Text),
     ("audit.retention", Kind::Text),
     ("console.listen", Kind::Text),
+    ("console.tls", Kind::TextOrPairs),
     ("data_dir", Kind::Text),
     ("gateway.hostnames", Kind::Texts),
     ("gateway.listen", Kind::Texts),
     ("gateway.max_buffered_body", Kind::Size),
+    ("gateway.max_spooled_body", Kind::Size),
+    ("gateway.max_spooled_total", Kind::Size),
     ("gateway.passthrough", Kind::Texts),
     ("gateway.require_sni", Kind::Bool),
+    ("gateway.spool_dir", Kind::Text),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
     ("secrets.key_file", Kind::Text),
@@ -189,7 +195,7 @@ fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
     match (kind, value) {
         (Kind::Bool, DeValue::Boolean(value)) => Ok(Value::Bool(*value)),
         (Kind::Size, DeValue::Integer(number)) if number.radix() == 10 => Ok(Value::Text(number.as_str().to_owned())),
-        (Kind::Text | Kind::Size, DeValue::String(value)) => Ok(Value::Text(value.to_string())),
+        (Kind::Text | Kind::TextOrPairs | Kind::Size, DeValue::String(value)) => Ok(Value::Text(value.to_string())),
         (Kind::Texts, DeValue::Array(items)) => items
             .iter()
             .map(|item| {
@@ -198,7 +204,7 @@ fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
             })
             .collect::<Result<_, _>>()
             .map(Value::Texts),
-        (Kind::Pairs, DeValue::Table(table)) => table
+        (Kind::Pairs | Kind::TextOrPairs, DeValue::Table(table)) => table
             .iter()
             .map(|(name, value): (&Spanned<_>, &Spanned<_>)| match text(value.get_ref()) {
                 Some(text) => Ok((name.get_ref().to_string(), text)),
@@ -218,7 +224,8 @@ fn from_variable(kind: Kind, text: &str) -> Result<Value, String> {
     let items = || text.split(',').map(str::trim).filter(|item| !item.is_empty());
     match kind {
         Kind::Bool => text.parse().map(Value::Bool).map_err(|_| "must be true or false".to_owned()),
-        Kind::Size | Kind::Text => Ok(Value::Text(text.to_owned())),
+        Kind::TextOrPairs if text.contains('=') => from_variable(Kind::Pairs, text),
+        Kind::Size | Kind::Text | Kind::TextOrPairs => Ok(Value::Text(text.to_owned())),
         Kind::Texts => Ok(Value::Texts(items().map(str::to_owned).collect())),
         Kind::Pairs => items()
             .map(|item| match item.split_once('=') {
@@ -237,6 +244,7 @@ impl Kind {
             Self::Pairs => "a section",
             Self::Size => "a size such as \"16MiB\"",
             Self::Text => "a text in quotes",
+            Self::TextOrPairs => "a text in quotes or a section",
             Self::Texts => "a list of texts",
         }
     }

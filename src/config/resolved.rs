@@ -48,6 +48,12 @@ pub struct Gateway {
     pub require_sni: bool,
     /// The largest body that is held in memory, in bytes.
     pub max_buffered_body: u64,
+    /// The largest body that is held in a file, in bytes.
+    pub max_spooled_body: u64,
+    /// All bodies in files together, in bytes.
+    pub max_spooled_total: u64,
+    /// Where those files are; in the data directory if none.
+    pub spool_dir: Option<PathBuf>,
 }
 
 /// The port that people and scripts use.
@@ -55,6 +61,25 @@ pub struct Gateway {
 pub struct Console {
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// Whether and with whose certificate it speaks TLS.
+    pub tls: ConsoleTls,
+}
+
+/// Whether the console speaks TLS, and with whose certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ConsoleTls {
+    /// Off on loopback; elsewhere with a certificate of the appliance's own authority.
+    #[default]
+    Auto,
+    /// With a certificate of somebody else's authority.
+    Files {
+        /// The certificate and those that lead to its authority (PEM).
+        cert: PathBuf,
+        /// Its private key (PEM).
+        key: PathBuf,
+    },
+    /// Plain HTTP.
+    Off,
 }
 
 /// The way to the clouds.
@@ -137,8 +162,11 @@ impl Default for Config {
                 passthrough: Vec::new(),
                 require_sni: true,
                 max_buffered_body: 16 << 20,
+                max_spooled_body: 1 << 30,
+                max_spooled_total: 4 << 30,
+                spool_dir: None,
             },
-            console: Console { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3129)) },
+            console: Console { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3129)), tls: ConsoleTls::default() },
             upstream: Upstream::default(),
             key_file: None,
             log: Log { level: tracing::level_filters::LevelFilter::INFO, format: LogFormat::Text },
@@ -162,9 +190,17 @@ impl Resolver {
                 max_buffered_body: self
                     .text("gateway.max_buffered_body", units::size)
                     .unwrap_or(default.gateway.max_buffered_body),
+                max_spooled_body: self
+                    .text("gateway.max_spooled_body", units::size)
+                    .unwrap_or(default.gateway.max_spooled_body),
+                max_spooled_total: self
+                    .text("gateway.max_spooled_total", units::size)
+                    .unwrap_or(default.gateway.max_spooled_total),
+                spool_dir: self.text("gateway.spool_dir", values::optional_path).flatten(),
             },
             console: Console {
-                listen: self.text("console.listen", values::loopback).unwrap_or(default.console.listen),
+                listen: self.text("console.listen", values::address).unwrap_or(default.console.listen),
+                tls: self.console_tls().unwrap_or_default(),
             },
             upstream: Upstream {
                 ca_file: self.text("upstream.ca_file", values::optional_path).flatten(),
@@ -209,6 +245,17 @@ impl Resolver {
         Some(parsed.filter_map(Result::ok).collect())
     }
 
+    fn console_tls(&mut self) -> Option<ConsoleTls> {
+        let key = "console.tls";
+        let (origin, value) = self.take(key)?;
+        let parsed = match &value {
+            Value::Pairs(pairs) => values::certificate(pairs),
+            Value::Text(text) => values::console_tls(text).map_err(|message| vec![message]),
+            Value::Bool(_) | Value::Texts(_) => return None,
+        };
+        parsed.map_err(|messages| messages.into_iter().for_each(|message| self.problem(&origin, key, message))).ok()
+    }
+
     fn pairs<T>(&mut self, key: &str, parse: fn(&str, &str) -> Result<T, String>) -> Option<Vec<T>> {
         let (origin, Value::Pairs(pairs)) = self.take(key)? else { return None };
         let parsed = pairs.iter().map(|(name, value)| {
@@ -247,7 +294,11 @@ mod tests {
             gateway.passthrough = ["*.example.org", "pypi.org"]
             gateway.require_sni = false
             gateway.max_buffered_body = "1MiB"
-            console.listen = "[::1]:0"
+            gateway.max_spooled_body = "10MiB"
+            gateway.max_spooled_total = "100MiB"
+            gateway.spool_dir = "/srv/spool"
+            console.listen = "[::]:3129"
+            console.tls = { cert = "/etc/csg/console.pem", key = "/etc/csg/console.key" }
             secrets.key_file = "/run/key"
             log = { level = "debug", format = "json" }
             audit = { retention = "2w", on_failure = "allow" }
@@ -271,8 +322,8 @@ mod tests {
             require_sni = "yes"
             max_buffered_body = "16M"
             [console]
-            listen = "0.0.0.0:3129"
-            tls = "off"
+            listen = "3129"
+            tls = { certificate = "a.pem", key = "" }
             [upstream.override]
             "*.amazonaws.com" = "127.0.0.1"
             sqs.us-east-1.amazonaws.com = "127.0.0.1:5001"
@@ -291,10 +342,42 @@ mod tests {
             ("CSG_GATEWAY__LISTEN", "3128, localhost:3128"),
             ("CSG_GATEWAY__REQUIRE_SNI", "1"),
             ("CSG_GATEWAY__HOSTNAME", "a"),
+            ("CSG_CONSOLE__TSL", "off"),
             ("CSG_UPSTREAM__OVERRIDE", "127.0.0.1:5001,*.amazonaws.com=:1"),
             ("CSG_TOKEN", "not a setting"),
         ];
         insta::assert_snapshot!(load(text, &environment).unwrap_err());
+    }
+
+    #[test]
+    fn tls_of_the_console_is_said_in_a_word_or_by_two_files() {
+        let files = |cert: &str, key: &str| ConsoleTls::Files { cert: cert.into(), key: key.into() };
+        for (text, environment, expected) in [
+            ("", "", ConsoleTls::Auto),
+            ("console.tls = \"auto\"", "", ConsoleTls::Auto),
+            ("console.tls = \"off\"", "", ConsoleTls::Off),
+            ("console.tls = \"off\"", "auto", ConsoleTls::Auto),
+            ("[console.tls]\ncert = \"/c\"\nkey = \"/k\"", "", files("/c", "/k")),
+            ("", "key=/b,cert=/a", files("/a", "/b")),
+        ] {
+            let variables = [("CSG_CONSOLE__TLS", environment)];
+            let given = if environment.is_empty() { &[][..] } else { &variables };
+            assert_eq!(load(text, given).unwrap().console.tls, expected, "{text} {environment}");
+        }
+        for (text, messages) in [
+            ("console.tls = \"on\"", &["must be \"auto\", \"off\" or { cert = \"…\", key = \"…\" }, not \"on\""][..]),
+            ("console.tls = true", &["must be a text in quotes or a section, not true or false"]),
+            ("console.tls = {}", &["has no cert", "has no key"]),
+            ("console.tls = { key = \"\", ca = \"/c\" }", &["there is no \"ca\" in it", "has no cert", "has no key"]),
+            ("console.tls = { cert = 5, key = \"/k\" }", &["\"cert\" must have a text"]),
+        ] {
+            let Problems(problems) = load(text, &[]).unwrap_err();
+            assert_eq!(problems.len(), messages.len(), "{problems:?}");
+            for (problem, message) in problems.iter().zip(messages) {
+                assert_eq!(problem.key.as_deref(), Some("console.tls"));
+                assert!(problem.message.contains(message), "{problem}");
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use tracing::level_filters::LevelFilter;
 
-use super::{LogFormat, OnFailure, units};
+use super::{ConsoleTls, LogFormat, OnFailure, units};
 use crate::{gateway::Address, model::HostPattern};
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -17,15 +17,28 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("must be ADDRESS:PORT such as 0.0.0.0:3128 or [::]:3128, not \"{text}\""))
 }
 
-pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address = address(text)?;
-    if address.ip().is_loopback() {
-        return Ok(address);
+pub(super) fn console_tls(text: &str) -> Result<ConsoleTls, String> {
+    match text {
+        "auto" => Ok(ConsoleTls::Auto),
+        "off" => Ok(ConsoleTls::Off),
+        _ => Err(format!("must be \"auto\", \"off\" or {{ cert = \"…\", key = \"…\" }}, not \"{text}\"")),
     }
-    Err(format!(
-        "must be a loopback address such as 127.0.0.1:3129, not {text}: the console has no TLS yet, \
-         and passwords must not cross a network in clear; put a TLS proxy in front of it"
-    ))
+}
+
+/// `{ cert = "…", key = "…" }`, with every mistake in it.
+pub(super) fn certificate(pairs: &[(String, String)]) -> Result<ConsoleTls, Vec<String>> {
+    let strange = pairs.iter().filter(|(name, _)| !["cert", "key"].contains(&name.as_str()));
+    let mut wrong: Vec<_> =
+        strange.map(|(name, _)| format!("there is no \"{name}\" in it, only \"cert\" and \"key\"")).collect();
+    let mut file = |wanted: &str| {
+        let found = pairs.iter().find(|(name, path)| name == wanted && !path.is_empty());
+        if found.is_none() {
+            wrong.push(format!("has no {wanted}: name its PEM file"));
+        }
+        PathBuf::from(found.map_or("", |(_, path)| path))
+    };
+    let (cert, key) = (file("cert"), file("key"));
+    if wrong.is_empty() { Ok(ConsoleTls::Files { cert, key }) } else { Err(wrong) }
 }
 
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {

@@ -12,6 +12,8 @@ use crate::{audit::Filter, clock::Timestamp, workflow::Caller};
 const LITTLE_ROOM: u64 = 1 << 30;
 /// The CA's successor has to be with every client before the CA ends.
 const CA_NOTICE: Duration = Duration::from_hours(90 * 24);
+/// The appliance's own has more left than this when it is renewed. Who brings one by hand has been slow.
+const CONSOLE_NOTICE: Duration = Duration::from_hours(2 * 24);
 /// Clocks of one machine may differ by this much, from when a record was made to when the clock was set.
 const CLOCK_SLACK: Duration = Duration::from_mins(1);
 
@@ -48,6 +50,9 @@ pub(crate) struct Disk {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Certificates {
     pub(crate) ca_not_after: Timestamp,
+    /// The console's own certificate; null if it speaks plain HTTP.
+    #[schema(required)]
+    pub(crate) console_not_after: Option<Timestamp>,
     /// For how many hosts a certificate is kept ready.
     pub(crate) hosts: usize,
 }
@@ -70,13 +75,13 @@ pub(crate) struct AuditQueue {
 /// How much there is.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Counts {
-    pub(crate) people: usize,
-    pub(crate) disabled_people: usize,
+    pub(crate) people: u64,
+    pub(crate) disabled_people: u64,
     pub(crate) environments: usize,
     pub(crate) credentials: usize,
     pub(crate) active_keys: usize,
-    pub(crate) sessions: usize,
-    pub(crate) api_tokens: usize,
+    pub(crate) sessions: u64,
+    pub(crate) api_tokens: u64,
 }
 
 /// Something that is not as it should be.
@@ -106,7 +111,11 @@ pub(crate) fn of(state: &State, caller: &Caller) -> Result<Health, Problem> {
         started_at: system.started_at,
         uptime_seconds: now.since(system.started_at).as_secs(),
         disk: Disk { data_dir: system.data_dir.display().to_string(), free_bytes, total_bytes },
-        certificates: Certificates { ca_not_after: state.authority.not_after(), hosts: (system.certificates)() },
+        certificates: Certificates {
+            ca_not_after: state.authority.not_after(),
+            console_not_after: system.identity.as_ref().map(|identity| identity.borrow().not_after()),
+            hosts: (system.certificates)(),
+        },
         audit: AuditQueue {
             taken: queue.taken,
             capacity: queue.capacity,
@@ -143,7 +152,7 @@ fn room(system: &super::System) -> Option<(u64, u64)> {
 
 /// Everything that is not as it should be.
 fn warnings(health: &Health, console: &str) -> Vec<Warning> {
-    let parts = [of_disk, of_authority, of_audit, of_clock, of_counts];
+    let parts = [of_disk, of_authority, of_console_certificate, of_audit, of_clock, of_counts];
     parts.into_iter().flat_map(|part| part(health)).chain(of_console(console)).collect()
 }
 
@@ -178,6 +187,26 @@ fn of_authority(health: &Health) -> Vec<Warning> {
         vec![warning("ca_ends", problem, "Plan to replace it, and to give the new one to every client before that.")]
     } else {
         Vec::new()
+    }
+}
+
+fn of_console_certificate(health: &Health) -> Vec<Warning> {
+    let left = health.certificates.console_not_after.map(|end| end.since(health.now));
+    let advice = "If it comes from files (console.tls), put new ones in their place; they are read without a restart. If it \
+                  is the gateway's own, the log says why there is no new one.";
+    match left {
+        Some(left) if left.is_zero() => {
+            vec![warning(
+                "console_certificate_ended",
+                "The console's certificate has ended: browsers refuse it.",
+                advice,
+            )]
+        }
+        Some(left) if left < CONSOLE_NOTICE => {
+            let problem = format!("The console's certificate ends in {} hours.", left.as_secs() / 3600);
+            vec![warning("console_certificate_ends", problem, advice)]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -228,10 +257,11 @@ fn of_counts(health: &Health) -> Vec<Warning> {
 }
 
 fn of_console(console: &str) -> Option<Warning> {
-    let address = console.strip_prefix("http://")?.parse::<std::net::SocketAddr>().ok()?;
+    let address = console.strip_prefix("http://")?.parse::<std::net::SocketAddr>();
     let problem = "The console is reached over plain HTTP from other machines: passwords can be read on the way.";
-    let advice = "Let console.listen be 127.0.0.1 and put a TLS proxy before it, or use a tunnel.";
-    (!address.ip().is_loopback()).then(|| warning("console_plain", problem, advice))
+    let advice = "Let console.tls be auto, or name a certificate there. Where a program that ends TLS stands before it, let \
+                  console.listen be an address that only that program reaches.";
+    (!address.is_ok_and(|address| address.ip().is_loopback())).then(|| warning("console_plain", problem, advice))
 }
 
 #[cfg(test)]
@@ -247,7 +277,7 @@ mod tests {
             started_at: at("2026-11-23T11:00:00Z"),
             uptime_seconds: 3600,
             disk: Disk { data_dir: "/var/lib/csg".into(), free_bytes: Some(50 << 30), total_bytes: Some(100 << 30) },
-            certificates: Certificates { ca_not_after: at("2036-11-23T12:00:00Z"), hosts: 3 },
+            certificates: Certificates { ca_not_after: at("2036-11-23T12:00:00Z"), console_not_after: None, hosts: 3 },
             audit: AuditQueue {
                 taken: 1,
                 capacity: 100,
@@ -283,6 +313,14 @@ mod tests {
         assert_eq!(ids(HERE, |_| {}), [""; 0]);
         assert_eq!(ids("https://10.0.0.7:3129", |_| {}), [""; 0]);
         assert_eq!(ids("http://10.0.0.7:3129", |_| {}), ["console_plain"]);
+        assert_eq!(ids("http://gw.example.com:3129", |_| {}), ["console_plain"]);
+        let console_ends = |span| {
+            let at = |health: &Health| later(health, span);
+            ids(HERE, |health| health.certificates.console_not_after = Some(at(health)))
+        };
+        assert_eq!(console_ends(7 * 86_400), [""; 0]);
+        assert_eq!(console_ends(2 * 86_400 - 1), ["console_certificate_ends"]);
+        assert_eq!(console_ends(0), ["console_certificate_ended"]);
         assert_eq!(ids(HERE, |health| health.disk.free_bytes = Some(900 << 20)), ["disk_low"]);
         assert_eq!(ids(HERE, |health| health.disk.free_bytes = Some(4 << 30)), ["disk_low"]);
         assert_eq!(ids(HERE, |health| health.disk.free_bytes = None), ["disk_unknown"]);

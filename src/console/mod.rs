@@ -12,6 +12,7 @@ mod pages;
 mod reference;
 mod serve;
 mod session;
+mod tls;
 
 use std::{future::ready, path::Path, sync::Arc};
 
@@ -24,8 +25,15 @@ use axum::{
 };
 use error::Problem;
 pub use serve::serve;
+pub use tls::Tls;
+use tokio::sync::watch;
 
-use crate::{audit, ca::Authority, clock::Timestamp, workflow::Workflow};
+use crate::{
+    audit,
+    ca::{Authority, ServerIdentity},
+    clock::Timestamp,
+    workflow::Workflow,
+};
 
 /// What the console works with. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +61,8 @@ pub struct System {
     pub data_dir: Arc<Path>,
     /// For how many hosts a certificate is kept ready.
     pub certificates: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// The console's own certificate, if it speaks TLS.
+    pub identity: Option<watch::Receiver<Arc<ServerIdentity>>>,
 }
 
 /// Everything that the console's port answers.

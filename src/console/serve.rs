@@ -1,4 +1,5 @@
-//! The console's port: HTTP/1.1 connections, bounded in number, in the size of their heads and in their patience.
+//! The console's port: HTTP/1.1 connections, over TLS or plain, bounded in number, in the size of their heads and in
+//! their patience.
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
@@ -6,14 +7,18 @@ use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::Semaphore,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::origin::Peer;
+use super::{
+    origin::Peer,
+    tls::{HANDSHAKES, Tls},
+};
 use crate::clock::Clock;
 
 const CONNECTIONS: usize = 1_024;
@@ -24,23 +29,36 @@ const HEADERS: usize = 100;
 /// After `accept` has failed, as when no file handle is left, it is tried again after this time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers requests on `listener` until `shutdown`, then lets those in flight finish.
-pub async fn serve(listener: TcpListener, router: Router, clock: Clock, shutdown: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+/// Answers requests on `listener`, over TLS if there is any, until `shutdown`; then lets those in flight finish.
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, router: Router, clock: Clock, shutdown: CancellationToken) {
+    let (places, handshakes) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(HANDSHAKES)));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-            listener.accept().await.map(|(stream, peer)| (stream, Peer(peer.ip()), place))
+            let handshake = Arc::clone(&handshakes).acquire_owned().await.map_err(io::Error::other)?;
+            listener.accept().await.map(|(stream, peer)| (stream, Peer(peer.ip().to_canonical()), place, handshake))
         };
         tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accepted => match accepted {
-                Ok((stream, peer, place)) => {
-                    let (router, shutdown) = (router.clone(), shutdown.clone());
+                Ok((stream, peer, place, handshake)) => {
+                    let (tls, router, shutdown) = (tls.clone(), router.clone(), shutdown.clone());
                     connections.spawn(async move {
-                        connection(stream, peer, router, shutdown).await;
+                        let Some(tls) = tls else {
+                            drop(handshake);
+                            connection(stream, peer, router, shutdown).await;
+                            return drop(place);
+                        };
+                        let shaken = tokio::select! {
+                            () = shutdown.cancelled() => None,
+                            shaken = tls.handshake(stream) => shaken,
+                        };
+                        drop(handshake);
+                        if let Some(stream) = shaken {
+                            connection(stream, peer, router, shutdown).await;
+                        }
                         drop(place);
                     });
                 }
@@ -55,7 +73,12 @@ pub async fn serve(listener: TcpListener, router: Router, clock: Clock, shutdown
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router, shutdown: CancellationToken) {
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Peer,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     let service = service_fn(|mut request: Request<Incoming>| {
         let router = router.clone();
         // For answers that last until somebody ends them.
@@ -65,12 +88,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, shutdown: Can
             Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}))
         }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_headers(HEADERS)
-        .max_header_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = http().serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -82,4 +100,11 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, shutdown: Can
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection to the console ended early");
     }
+}
+
+/// HTTP/1.1 with the bounds of this port.
+pub(super) fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_headers(HEADERS).max_header_size(HEAD_BYTES);
+    http
 }

@@ -4,6 +4,7 @@ mod env;
 mod rest;
 mod site;
 mod stop;
+mod tls;
 
 use std::{
     fs,
@@ -168,7 +169,7 @@ fn every_mistake_of_the_configuration_is_told_at_once() {
     // `gateway` is there twice now: that is no TOML.
     fails(&site.run(&["serve"]), &["csg.toml:5: not TOML"]);
     site.configure("[logs]\nlevel = \"info\"\n[audit]\nretention = \"1y\"\n");
-    let output = site.command(&["serve"]).env("CSG_CONSOLE__LISTEN", "0.0.0.0:3129").output().unwrap();
+    let output = site.command(&["serve"]).env("CSG_CONSOLE__LISTEN", "3129").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = text(&output.stderr).replace(site.folder.path().to_str().unwrap(), "");
     insta::assert_snapshot!(stderr);

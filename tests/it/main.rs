@@ -11,6 +11,7 @@ mod api;
 mod architecture;
 mod ca;
 mod cli;
+mod console_tls;
 mod credential_check;
 mod docs;
 mod gateway;

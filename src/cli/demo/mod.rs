@@ -102,7 +102,7 @@ async fn set_stage(scratch: &Scratch) -> anyhow::Result<(Stage, Running)> {
     let config = Config {
         data_dir: scratch.0.join("data"),
         gateway: Gateway { listen: vec![free_or_any(GATEWAY)], ..default.gateway },
-        console: Console { listen: free_or_any(CONSOLE) },
+        console: Console { listen: free_or_any(CONSOLE), ..default.console },
         upstream: Upstream {
             ca_file: Some(roots),
             overrides: vec![(host.parse()?, Address::Socket(stand_in.address))],
@@ -114,7 +114,8 @@ async fn set_stage(scratch: &Scratch) -> anyhow::Result<(Stage, Running)> {
         // Somebody was quicker.
         Err(StartError::Bind { .. }) => {
             let gateway = Gateway { listen: vec![any()], ..config.gateway };
-            App::start(Config { gateway, console: Console { listen: any() }, ..config }, clock).await?
+            App::start(Config { gateway, console: Console { listen: any(), ..config.console }, ..config }, clock)
+                .await?
         }
         outcome => outcome?,
     };

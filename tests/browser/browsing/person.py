@@ -94,7 +94,11 @@ class Person:
     def is_signed_in(self, site: Site, name: str | None) -> "Person":
         """Has signed in before the test began, as those have who come back."""
         if name:
-            self.context.add_cookies([{"name": "csg_session", "value": site.session(name), "url": self.url}])
+            # Over TLS the name says so (RFC 6265bis, section 4.1.3.2).
+            cookie = {"value": site.session(name), "url": self.url}
+            is_secure = self.url.startswith("https:")
+            cookie |= {"name": "__Host-csg_session", "secure": True} if is_secure else {"name": "csg_session"}
+            self.context.add_cookies([cookie])
         return self
 
     def sign_out(self) -> None:

@@ -1,8 +1,10 @@
 """The gateway's REST API, as a program would use it."""
 
 import json
+import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 TIMEOUT_SECONDS = 30
@@ -17,18 +19,18 @@ class ApiError(Exception):
 
 
 class Console:
-    """One person's session."""
+    """One person's session. Over TLS, `ca` and nobody else is trusted."""
 
-    def __init__(self, url: str, username: str, password: str):
+    def __init__(self, url: str, username: str, password: str, ca: Path | None = None):
         self.url, self.username, self.password = url, username, password
+        trust = [urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(ca)))] if ca else []
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *trust)
         self.token: str | None = None
         self.token = self.post("/sessions", username=username, password=password)["token"]
 
     def document(self) -> dict:
         """The OpenAPI document."""
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            f"{self.url}/api/openapi.json"
-        ) as answer:
+        with self.opener.open(f"{self.url}/api/openapi.json") as answer:
             return json.load(answer)
 
     def get(self, path: str, **headers: str) -> Any:
@@ -52,9 +54,8 @@ class Console:
             request.add_header("Authorization", f"Bearer {self.token}")
         for name, value in (headers or {}).items():
             request.add_header(name, value)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+            with self.opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
                 return answer.read()
         except urllib.error.HTTPError as error:
             text = error.read()

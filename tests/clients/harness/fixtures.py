@@ -75,8 +75,9 @@ def make_gateway(tmp_path_factory: pytest.TempPathFactory, certificates: CloudCe
     """Gateways with a cloud or settings of the test's own."""
     made: list[Gateway] = []
 
-    def make(override: dict[str, str], settings: dict[str, dict] | None = None) -> Gateway:
-        gateway = Gateway(tmp_path_factory.mktemp("gateway"), certificates.ca, override, settings).init().start()
+    def make(override: dict[str, str], settings: dict[str, dict] | None = None, console: str = "127.0.0.1") -> Gateway:
+        folder = tmp_path_factory.mktemp("gateway")
+        gateway = Gateway(folder, certificates.ca, override, settings, console).init().start()
         made.append(gateway)
         return gateway
 

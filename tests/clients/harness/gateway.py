@@ -16,19 +16,30 @@ PASSWORD = "correct horse battery staple"
 
 
 class Gateway:
-    """`csg serve` on free ports of loopback, with its own data directory."""
+    """`csg serve` on free ports of loopback, with its own data directory. Another address for the console, such as
+    `0.0.0.0`, makes it speak TLS, with a certificate that has 127.0.0.1, too."""
 
-    def __init__(self, folder: Path, cloud_ca: Path, override: dict[str, str], settings: dict[str, dict] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        cloud_ca: Path,
+        override: dict[str, str],
+        settings: dict[str, dict] | None = None,
+        console: str = "127.0.0.1",
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port, self.console_port = free_port(), free_port()
+        self.is_secure = console != "127.0.0.1"
         self.configuration = folder / "csg.toml"
         sections: dict[str, dict] = {
             "gateway": {"listen": [f"127.0.0.1:{self.port}"]},
-            "console": {"listen": f"127.0.0.1:{self.console_port}"},
+            "console": {"listen": f"{console}:{self.console_port}"},
             "upstream": {"ca_file": str(cloud_ca)},
             "upstream.override": override,
         }
+        if self.is_secure:
+            sections["gateway"]["hostnames"] = ["127.0.0.1"]
         for name, keys in (settings or {}).items():
             sections.setdefault(name, {}).update(keys)
         lines = [f"data_dir = {json.dumps(str(folder / 'data'))}"]
@@ -47,7 +58,7 @@ class Gateway:
 
     @property
     def console_url(self) -> str:
-        return f"http://127.0.0.1:{self.console_port}"
+        return f"{'https' if self.is_secure else 'http'}://127.0.0.1:{self.console_port}"
 
     @property
     def ca(self) -> Path:
@@ -89,7 +100,7 @@ class Gateway:
         return self.running().stop()
 
     def sign_in(self, name: str) -> Console:
-        return Console(self.console_url, name, PASSWORD)
+        return Console(self.console_url, name, PASSWORD, self.ca if self.is_secure else None)
 
 
 class Team:

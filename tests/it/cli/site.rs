@@ -69,6 +69,16 @@ impl Site {
     pub(super) fn serve(&self) -> Serving {
         Serving::of(self.command(&["serve"]))
     }
+
+    /// Serves until a line of the log has these words, and gives that line.
+    pub(super) fn serve_until(&self, words: &str) -> String {
+        let mut child = self.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let found = lines.find(|line| line.contains(words));
+        drop(child.kill());
+        drop(child.wait());
+        found.expect(words)
+    }
 }
 
 /// `csg serve`, running.

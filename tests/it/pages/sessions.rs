@@ -182,4 +182,12 @@ fn over_tls_cookies_are_for_this_host_and_tls_alone_and_browsers_stay_with_it() 
     let plain = format!("csg_session={token}");
     assert_eq!(console.call("GET", "/api/v1/me", &[("cookie", &plain)], None).status, 401);
     assert_eq!(Console::empty().call("GET", "/setup", &[], None).header("strict-transport-security"), "");
+    // Nor is the one with it worth anything where there is no TLS.
+    let console = Console::empty();
+    console.workflow.set_up(&UserName::new("root").unwrap(), &Secret::new(PASSWORD)).unwrap();
+    let token = console.sign_in("root");
+    for (name, status) in [("csg_session", 200), ("__Host-csg_session", 401)] {
+        let cookie = format!("{name}={token}");
+        assert_eq!(console.call("GET", "/api/v1/me", &[("cookie", &cookie)], None).status, status, "{name}");
+    }
 }

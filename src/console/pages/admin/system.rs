@@ -21,6 +21,7 @@ struct System {
     up: String,
     free: String,
     ca_until: When,
+    console_until: Option<When>,
     newest_call: Option<When>,
     newest_event: Option<When>,
     /// Where the console is reached.
@@ -42,6 +43,7 @@ pub(crate) async fn show(visitor: Visitor) -> Result<Response, Problem> {
         up: up(Duration::from_secs(health.uptime_seconds)),
         free,
         ca_until: visitor.when(health.certificates.ca_not_after),
+        console_until: health.certificates.console_not_after.map(|at| visitor.when(at)),
         newest_call: health.audit.newest_call_at.map(|at| visitor.when(at)),
         newest_event: health.audit.newest_event_at.map(|at| visitor.when(at)),
         console: visitor.state.console.to_string(),
