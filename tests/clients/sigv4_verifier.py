@@ -225,8 +225,8 @@ def _canonical_request(request: Request, claim: _Claim, payload: str, s3: bool, 
 
 def _canonical_path(raw: str, once: bool, normalise: bool) -> str:
     """S3 encodes once and keeps the path; everyone else normalises it and encodes what is already encoded."""
-    if once:
-        return quote(unquote_to_bytes(raw), safe="/" + UNRESERVED) or "/"
+    if once:  # decoded as a form is, `+` included: aws/aws-sdk-net#4473
+        return quote(unquote_to_bytes(raw.replace("+", " ")), safe="/" + UNRESERVED) or "/"
     if normalise:
         segments: list[str] = []
         for segment in raw.split("/"):

@@ -27,6 +27,7 @@ from harness.recording import Arrival, RecordingCloud
 from harness.wire import raw_request, signed_headers, tunnel
 
 SERVICES = ["cloudfront", "cloudwatch", "ec2", "kinesis", "route53", "sqs"]
+IMAGE = "ami-0123456789abcdef0"  # moto takes any
 ODD = "ümläut & <angle> \"quote\" 'n' =+%20 🦀"
 
 
@@ -117,10 +118,9 @@ def test_cloudwatch(protocol: str, way: Way):
 
 def test_ec2(way: Way):
     client = way.boto3("ec2")
-    image = client.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     tags = [{"Key": "Name", "Value": ODD}, {"Key": "empty", "Value": ""}]
     [machine] = client.run_instances(
-        ImageId=image, MinCount=1, MaxCount=1, InstanceType="t3.micro", UserData="#!/bin/sh\necho ü && true\n",
+        ImageId=IMAGE, MinCount=1, MaxCount=1, InstanceType="t3.micro", UserData="#!/bin/sh\necho ü && true\n",
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
     )["Instances"]  # fmt: skip
     name = machine["InstanceId"]
@@ -131,10 +131,13 @@ def test_ec2(way: Way):
     assert sorted(found[0]["Instances"][0]["Tags"], key=key) == sorted(tags, key=key)
     data = client.describe_instance_attribute(InstanceId=name, Attribute="userData")["UserData"]["Value"]
     assert base64.b64decode(data).decode() == "#!/bin/sh\necho ü && true\n"
-    pages = client.get_paginator("describe_instance_types").paginate(
-        PaginationConfig={"PageSize": 100, "MaxItems": 250}
-    )
-    assert sum(len(page["InstanceTypes"]) for page in pages) == 250
+    for _ in range(6):
+        client.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1)
+    pages = list(client.get_paginator("describe_instances").paginate(PaginationConfig={"PageSize": 5}))
+    assert len(pages) > 1
+    assert sum(len(reservation["Instances"]) for page in pages for reservation in page["Reservations"]) == 7
+    types = client.describe_instance_types(InstanceTypes=["t3.micro", "t3.nano"])["InstanceTypes"]
+    assert sorted(each["InstanceType"] for each in types) == ["t3.micro", "t3.nano"]
     client.terminate_instances(InstanceIds=[name])
     got = refusal(client.describe_instances, InstanceIds=["i-0123456789abcdef0"])
     assert (got.code, got.status) == ("InvalidInstanceID.NotFound", 400)

@@ -23,6 +23,7 @@ from botocore.credentials import Credentials
 
 from sigv4_verifier import signing_key
 
+from . import asymmetric
 from .certificates import CloudCertificates
 from .cloud import REAL_KEY, Exchange, ScriptedCloud
 from .wire import read_head
@@ -102,11 +103,12 @@ def take(arrival: Arrival, exchange: Exchange) -> None:
     headers = arrival.headers
     if headers.get("expect", "").lower() == "100-continue":
         exchange.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-    claim = AUTHORIZATION.fullmatch(headers.get("authorization", ""))
+    authorization = headers.get("authorization", "")
+    claim = AUTHORIZATION.fullmatch(authorization) or asymmetric.AUTHORIZATION.fullmatch(authorization)
     body = io.BufferedReader(Framed(exchange.reader, headers), PIECE)
     payload = arrival.payload = headers.get("x-amz-content-sha256", "")
     if claim:
-        arrival.service, arrival.region = claim["service"], claim["region"]
+        arrival.service, arrival.region = claim["service"], region_of(arrival, claim)
     digest = hashlib.sha256()
     checksum = 0
     pieces = (
@@ -154,7 +156,7 @@ def check_signature(arrival: Arrival, claim: re.Match | None) -> None:
         raise Wrong(f"not signed: {unsigned or 'host'}")
     s3 = claim["service"] in S3_SIGNING_NAMES and arrival.payload
     signer = botocore.auth.S3SigV4Auth if s3 else botocore.auth.SigV4Auth
-    auth = signer(Credentials(REAL_KEY.id, REAL_KEY.secret), claim["service"], claim["region"])
+    auth = signer(Credentials(REAL_KEY.id, REAL_KEY.secret), claim["service"], arrival.region)
     headers = {name: arrival.headers[name] for name in signed if name in arrival.headers}
     if arrival.payload:
         headers.setdefault("x-amz-content-sha256", arrival.payload)
@@ -163,8 +165,16 @@ def check_signature(arrival: Arrival, claim: re.Match | None) -> None:
     request = AWSRequest(arrival.method, f"https://{arrival.host}{arrival.target}", headers, data=arrival.body)
     request.context["timestamp"] = date
     canonical = auth.canonical_request(request)
-    if auth.signature(auth.string_to_sign(request, canonical), request) != claim["signature"]:
+    if claim.re is asymmetric.AUTHORIZATION:
+        right = asymmetric.is_signed(REAL_KEY, date, claim["service"], canonical, claim["signature"])
+    else:
+        right = auth.signature(auth.string_to_sign(request, canonical), request) == claim["signature"]
+    if not right:
         raise Wrong("the signature is not botocore's over\n" + canonical)
+
+
+def region_of(arrival: Arrival, claim: re.Match) -> str:
+    return claim.groupdict().get("region") or arrival.headers.get("x-amz-region-set", "")
 
 
 class Framed(io.RawIOBase):
@@ -206,9 +216,9 @@ class Framed(io.RawIOBase):
 def unwrapped(body: io.BufferedReader, arrival: Arrival, claim: re.Match | None) -> Iterator[bytes]:
     """The data of an aws-chunked body; its chunks' signatures and its trailers are checked on the way."""
     signed, trailing = "HMAC" in arrival.payload, arrival.payload.endswith("TRAILER")
-    if claim is None:
+    if claim is None or (signed and claim.re is not AUTHORIZATION):
         raise Wrong("chunks without a signature that they could follow")
-    scope = f"{claim['date']}/{claim['region']}/{claim['service']}/aws4_request"
+    scope = f"{claim['date']}/{arrival.region}/{claim['service']}/aws4_request"
     key = signing_key(REAL_KEY.secret, scope) if signed else b""
     previous, nothing = claim["signature"], hashlib.sha256().hexdigest()
 
