@@ -60,15 +60,43 @@ def partitions():
 
 # --- hosts ---------------------------------------------------------------------------------------------------------
 
+# What stands for a name that a customer chose, in what the rules are asked and in what they answer.
+POINT = f"thepoint-{ACCOUNT}"
+STAND_INS = [
+    (f"{POINT}.op-01234567890123456.", "{point}.{outpost}."),
+    (f"{POINT}.", "{point}."),
+    ("thebucket.", "{bucket}."),
+    ("theid.", "{id}."),
+    ("op-01234567890123456.", "{outpost}."),
+]
 
-def evaluated(model, regions):
-    """{(host, signing name, signing region, partition)} by the service's endpoint rules."""
+# Parameters that a call itself gives to its endpoint rules, one set of them at a time.
+ASKED = {
+    "AccountId": [{"AccountId": ACCOUNT, "AccountIdEndpointMode": "preferred"}],
+    "EndpointId": [{"EndpointId": "theid"}],
+    "EventBusArn": [{"EventBusArn": "arn:{partition}:events:{region}:{account}:event-bus/b"}],
+    "KvsARN": [{"KvsARN": "arn:{partition}:cloudfront::{account}:key-value-store/k"}],
+    "SpaceId": [{"SpaceId": "theid"}],
+    "StreamARN": [{"StreamARN": "arn:{partition}:kinesis:{region}:{account}:stream/s"}],
+    "UseGlobalEndpoint": [{"UseGlobalEndpoint": True}],
+    "Bucket": [
+        {"Bucket": "thebucket"},
+        {"Bucket": "thebucket", "Accelerate": True},
+        {"Bucket": "thebucket--use1-az4--x-s3"},
+        {"Bucket": "arn:{partition}:s3:{region}:{account}:accesspoint/thepoint"},
+        {"Bucket": "arn:{partition}:s3-object-lambda:{region}:{account}:accesspoint/thepoint"},
+        {"Bucket": "arn:{partition}:s3-outposts:{region}:{account}:outpost/op-01234567890123456/accesspoint/thepoint"},
+        {"Bucket": "arn:{partition}:s3::{account}:accesspoint:thealias.mrap"},
+    ],
+}
+
+
+def evaluated(model, partition_of, world):
+    """{(host, signing name, signing region, partition)} by the service's endpoint rules; '~' for SigV4A's region sets."""
     rules = LOADER.load_service_model(model.service_name, "endpoint-rule-set-1")
     provider = EndpointProvider(rules, LOADER.load_data("partitions"))
     known = rules["parameters"]
     choices = {"UseFIPS": [False, True], "UseDualStack": [False, True]}
-    if "AccountId" in known:
-        choices["AccountId"] = [None, ACCOUNT]
     # What single operations fix by themselves (DynamoDB: SearchVectors has a host of its own).
     for name in model.operation_names:
         for fixed in model.operation_model(name).static_context_parameters:
@@ -76,23 +104,54 @@ def evaluated(model, regions):
             if fixed.value not in values:
                 values.append(fixed.value)
     choices = {name: values for name, values in choices.items() if name in known}
+    asked = [{}] + [one for name, sets in ASKED.items() if name in known for one in sets]
     found = set()
-    for region, partition in regions.items():
-        for values in itertools.product(*choices.values()):
-            given = {"Region": region} | {k: v for k, v in zip(choices, values) if v is not None}
-            if given.get("AccountId"):
-                given["AccountIdEndpointMode"] = "preferred"
-            try:
-                endpoint = provider.resolve_endpoint(**given)
-            except EndpointProviderError:
-                continue  # this region has no such form
-            host = endpoint.url.removeprefix("https://")
-            schemes = endpoint.properties.get("authSchemes", [{}])
-            for scheme in schemes:
-                if scheme.get("name", "sigv4") == "sigv4":
-                    name = scheme.get("signingName", model.signing_name)
-                    found.add((host, name, scheme.get("signingRegion", region), partition))
+    for (region, partition), values, more in itertools.product(
+        partition_of.items(), list(itertools.product(*choices.values())), asked
+    ):
+        given = {"Region": region} | {k: v for k, v in zip(choices, values) if v is not None}
+        names = {"partition": partition, "region": region, "account": ACCOUNT}
+        given |= {k: v.format(**names) if isinstance(v, str) else v for k, v in more.items() if k in known}
+        try:
+            endpoint = provider.resolve_endpoint(**given)
+        except EndpointProviderError:
+            continue  # this region has no such form
+        host = endpoint.url.removeprefix("https://").partition("/")[0]
+        host = re.sub(r"^(thebucket--use1-az4--x-s3|thealias\.mrap)\.", "thebucket.", host)
+        if not belongs(host, partition, world):
+            continue
+        for scheme in endpoint.properties.get("authSchemes", [{}]):
+            name = scheme.get("signingName", model.signing_name)
+            kind = scheme.get("name", "sigv4")
+            if kind in ("sigv4", "sigv4-s3express"):
+                found.add((host, name, scheme.get("signingRegion", region), partition))
+            elif kind == "sigv4a":
+                found.add((host, name, "~", partition))
     return found
+
+
+def belongs(host, partition, world):
+    """Rules may answer for a partition with the host of another one, where the service isn't."""
+    suffixes, _, _ = world[partition]
+    others = {suffix for other, _, _ in world.values() for suffix in other} - set(suffixes)
+    elsewhere = {region for name, (_, _, regions) in world.items() if name != partition for region in regions}
+    ours = any(host.endswith("." + suffix) for suffix in suffixes)
+    return (ours or not any(host.endswith("." + suffix) for suffix in others)) and not elsewhere & set(host.split("."))
+
+
+def prefixed(model, found):
+    """The same with what single operations put before the host."""
+    prefixes = set()
+    for operation in map(model.operation_model, model.operation_names):
+        if operation.endpoint:
+            prefix = operation.endpoint["hostPrefix"].replace("{AccountId}.", ACCOUNT + ".")
+            prefixes.add(re.sub(r"\{\w+\}\.", "theid.", prefix))
+    return {
+        (prefix + host, name, signs, partition)
+        for prefix in prefixes
+        for host, name, signs, partition in found
+        if not host.startswith((ACCOUNT + ".", "the"))
+    }
 
 
 def listed(model, partition_of):
@@ -116,27 +175,58 @@ def listed(model, partition_of):
     return found
 
 
+def known_by_hand(service, world):
+    """Hosts that no model and no rule tells, from hosts.tsv."""
+    found = set()
+    for _, template, name, places in (line for line in table("hosts.tsv") if line[0] == service):
+        for partition, (suffixes, global_region, regions) in world.items():
+            if places not in ("*", partition):
+                continue
+            for kind, suffix in zip(("{dns}", "{dual}"), suffixes):
+                host = template.replace(kind, suffix)
+                for stand_in, label in STAND_INS:
+                    host = host.replace(label, stand_in)
+                for region in regions if "{region}" in host else [None]:
+                    if "{d" not in host:
+                        found.add((host.replace("{region}", region or ""), name, region or global_region, partition))
+    return found
+
+
 def fold(found, world, service):
     """{(template, signing name, signing region): places}, and the proof that it unfolds to just what was found.
 
-    In a template {region} and {account} stand for a label, {dns} and {dual} for the partition's suffixes. The signing
-    region is '=' where it is the host's own, '*' where it is the partition's global one. A place is a partition, or a
-    region, or '*' for all partitions.
+    In a template {region}, {account} and {zone} stand for themselves, {dns} and {dual} for the partition's suffixes, and
+    what begins it may be a name that a customer chose. The signing region is '=' where it is the host's own, '*' where
+    it is the partition's global one, '?' for any, '~' for the region sets of SigV4A. A place is a partition, or a region,
+    or '*' for all partitions.
     """
-    folded = {}
+    folded, any_region = {}, {}
+    for host, name, signs, partition in found:
+        any_region.setdefault((host, name, partition), set()).add(signs)
     for host, name, signs, partition in found:
         assert DOMAIN.fullmatch(host), host
-        suffixes, global_region, _ = world[partition]
-        kind, suffix = next((k, s) for k, s in zip(("{dns}", "{dual}"), suffixes) if host.endswith("." + s))
-        labels, region = host.removesuffix("." + suffix).split("."), None
+        suffixes, global_region, regions = world[partition]
+        kinds = [("." + k, "." + s) for k, s in zip(("{dns}", "{dual}"), suffixes) if host.endswith("." + s)]
+        kind, suffix = kinds[0] if kinds else ("", "")
+        body, prefix = host.removesuffix(suffix), ""
+        for stand_in, label in STAND_INS:
+            if body.startswith(stand_in):
+                body, prefix = body.removeprefix(stand_in), label
+        labels, region = body.split("."), None
         for i, label in enumerate(labels):
-            if any(label in regions for _, _, regions in world.values()):
-                assert region is None and label in world[partition][2], host
-                labels[i], region = "{region}", label
+            dashed = label.removeprefix("s3-")
+            if any(dashed in regions for _, _, regions in world.values()):
+                assert region is None and dashed in regions, host
+                labels[i], region = label.removesuffix(dashed) + "{region}", dashed
             elif label == ACCOUNT:
                 labels[i] = "{account}"
-        signs = "=" if signs == region else "*" if not region and signs == global_region else signs
-        folded.setdefault((".".join([*labels, kind]), name, signs), set()).add(region or partition)
+            elif label.endswith("-use1-az4"):
+                labels[i] = label.removesuffix("use1-az4") + "{zone}"
+        if not region and any_region[host, name, partition] >= set(regions) and len(regions) > 1:
+            signs = "?"
+        elif signs != "~":
+            signs = "=" if signs == region else "*" if not region and signs == global_region else signs
+        folded.setdefault((prefix + ".".join(labels) + kind, name, signs), set()).add(region or partition)
     for (template, _, _), places in folded.items():
         for partition, (_, _, regions) in world.items():
             if "{region}" in template and set(regions) <= places:
@@ -145,7 +235,7 @@ def fold(found, world, service):
         if set(world) <= places:
             places -= set(world)
             places.add("*")
-    assert unfold(folded, world) == found, (service, unfold(folded, world) ^ found)
+    assert unfold(folded, world) == found, (service, sorted(unfold(folded, world) ^ found)[:20])
     return folded
 
 
@@ -154,9 +244,14 @@ def unfold(folded, world):
     for (template, name, signs), places in folded.items():
         for partition, (suffixes, global_region, regions) in world.items():
             host = template.replace("{dns}", suffixes[0]).replace("{dual}", suffixes[1]).replace("{account}", ACCOUNT)
+            host = host.replace("{zone}", "use1-az4")
+            for stand_in, label in STAND_INS:
+                if host.startswith(label):
+                    host = stand_in + host.removeprefix(label)
             whole = partition in places or "*" in places
             if "{region}" not in template and whole:
-                found.add((host, name, global_region if signs == "*" else signs, partition))
+                for one in regions if signs == "?" else [global_region if signs == "*" else signs]:
+                    found.add((host, name, one, partition))
             elif "{region}" in template:
                 for region in regions:
                     if whole or region in places:
@@ -192,19 +287,59 @@ def carries_credentials(shape, seen=()):
 
 def operations(model, reviewed):
     rest = model.metadata["protocol"].startswith("rest")
+    bearer = "smithy.api#httpBearerAuth"
+    of_service = set(model.metadata.get("auth", []))
+    if model.metadata["signatureVersion"] == "bearer":
+        of_service = {bearer}
     for name in model.operation_names:
         operation = model.operation_model(name)
         verdict = carries_credentials(operation.output_shape)
         if (model.service_name, name) in reviewed:
             says, why = reviewed.pop((model.service_name, name))
-            print(f"  {model.service_name}:{name}: {says} by review ({why}); the rule says {verdict}", file=sys.stderr)
             verdict = says == "yes"
         elif verdict:
-            print(f"  {model.service_name}:{name} hands out {verdict}", file=sys.stderr)
-        line = ["op", name, "credentials" if verdict else "-"]
+            print(f"  {model.service_name}:{name} hands out {verdict}: to be judged in credentials.tsv", file=sys.stderr)
+        auth = set(operation.auth or of_service)
+        flags = {
+            "credentials": verdict,
+            "unsigned": operation.auth_type == "none" or "smithy.api#noAuth" in auth,
+            "bearer": bearer in auth and any("sigv4" in one for one in auth),
+            "bearer-only": auth == {bearer},
+            "unsigned-body": operation.auth_type == "v4-unsigned-body",
+            "sends-events": operation.has_event_stream_input,
+            "answers-events": operation.has_event_stream_output,
+        }
+        line = ["op", name, " ".join(flag for flag, holds in flags.items() if holds) or "-"]
         if rest:
             line += [operation.http["method"], route(operation.http["requestUri"])]
-        yield line
+        yield line, operation
+
+
+def told_apart(service, pairs):
+    """Adds to routes that several operations share what else tells them apart: required query keys and headers."""
+    shared = {}
+    for line, operation in pairs:
+        if len(line) == 5:
+            shared.setdefault((line[3], re.sub(r"\{[\w-]+", "{", line[4])), []).append((line, operation))
+    for same in (group for group in shared.values() if len(group) > 1):
+        for line, operation in same:
+            members = operation.input_shape.members if operation.input_shape else {}
+            required = [members[name].serialization for name in (operation.input_shape.required_members if members else [])]
+            keys = [s["name"] for s in required if s.get("location") == "querystring"]
+            headers = [s["name"].lower() for s in required if s.get("location") == "header"]
+            if keys:
+                line[4] += ("&" if "?" in line[4] else "?") + "&".join(keys)
+            # The one header that S3 tells CopyObject from PutObject by.
+            line += [f"header {name}" for name in headers if name == "x-amz-copy-source"]
+            # Directory buckets are listed by a host of their own.
+            line += ["signed s3express"] if operation.name == "ListDirectoryBuckets" else []
+    for line, operation in pairs:
+        # The older shape of the same request: it is called by its newer name.
+        if operation.deprecated and any(
+            other is not line and other[3:] == line[3:] for other, _ in pairs if len(other) >= 5
+        ) and len(line) >= 5:
+            line.append("never")
+    return [line for line, _ in pairs]
 
 
 def route(uri):
@@ -219,6 +354,9 @@ def wire_protocols(model):
     names = {"json": f"json-{model.metadata.get('jsonVersion', '1.0')}", "smithy-rpc-v2-cbor": "cbor"}
     first = model.metadata["protocol"]
     others = [p for p in model.metadata.get("protocols", []) if p != first]
+    # Clients from before it had another protocol go on to speak this one, and all clients know its error codes.
+    if "awsQueryCompatible" in model.metadata and "query" not in others:
+        others.append("query")
     return [names.get(p, p) for p in [first, *others]]
 
 
@@ -235,6 +373,43 @@ def xml_namespace(model):
     return spaces.pop() if spaces else "-"
 
 
+# Services that have no model because the customer says what they do. Their one operation is called as in IAM.
+OWN = {"execute-api": "Invoke", "lambda-url": "InvokeFunctionUrl"}
+
+# Methods of a customer's API that apigatewaymanagementapi's clients call below the stage.
+STAGED = "/{stage}/@connections/{connectionId}"
+
+
+def describe(service, names):
+    """(category, name, line about it) as people know it; a service that nobody has described yet is told."""
+    if service in names:
+        return names[service]
+    model = ServiceModel(LOADER.load_service_model(service, "service-2"), service)
+    name = re.sub(r"^(Amazon|AWS) ?", "", model.metadata["serviceFullName"])
+    print(f"  {service} is not in services.tsv: it is called {name}", file=sys.stderr)
+    return ("other", name, f"The interface of {name}.")
+
+
+def modelled(service, partition_of, world, reviewed):
+    """The lines of a service that has a model, and its hosts."""
+    model = ServiceModel(LOADER.load_service_model(service, "service-2"), service)
+    found = evaluated(model, partition_of, world) | listed(model, partition_of) | known_by_hand(service, world)
+    found |= prefixed(model, found)
+    out = [["protocol", *wire_protocols(model)]]
+    if model.metadata["signatureVersion"].startswith("s3"):
+        out.append(["path", "once"])
+    if "aws.auth#sigv4a" in model.metadata.get("auth", []) or any(signs == "~" for _, _, signs, _ in found):
+        out.append(["sigv4a", "yes"])
+    if "targetPrefix" in model.metadata:
+        out.append(["target", model.metadata["targetPrefix"]])
+    if any(protocol in ("query", "ec2", "rest-xml") for protocol in wire_protocols(model)):
+        out.append(["xml", model.api_version, xml_namespace(model)])
+    lines = told_apart(service, list(operations(model, reviewed)))
+    if service == "apigatewaymanagementapi":
+        lines += [[*line[:4], STAGED] for line in lines]
+    return out, found, lines
+
+
 def main():
     out = [
         ["# Generated by assets/aws/generate.py. What the lines mean is told in src/cloud/aws/catalogue.rs."],
@@ -246,28 +421,35 @@ def main():
         world[partition] = (suffixes, global_region, regions)
     partition_of = {region: partition for partition, (_, _, regions) in world.items() for region in regions}
     reviewed = {(service, name): (says, why) for service, name, says, why in table("credentials.tsv")}
-    hosts = count = 0
-    for service, name, about in sorted(table("services.tsv")):
-        model = ServiceModel(LOADER.load_service_model(service, "service-2"), service)
-        found = evaluated(model, partition_of) | listed(model, partition_of)
+    names = {service: about for service, *about in table("services.tsv")}
+    services = sorted([*LOADER.list_available_services("service-2"), *OWN])
+    body, domains, hosts, count = [], set(), 0, 0
+    for service in services:
+        category, name, about = describe(service, names)
+        if service in OWN:
+            details, found = [["protocol", "rest-json"]], known_by_hand(service, world)
+            lines = [["op", OWN[service], "-", "*", "*"]]
+        else:
+            details, found, lines = modelled(service, partition_of, world, reviewed)
         hosts += len(found)
-        out.append(["service", service, name, about])
-        out.append(["protocol", *wire_protocols(model)])
-        if model.metadata["signatureVersion"].startswith("s3"):
-            out.append(["path", "once"])
-        if "targetPrefix" in model.metadata:
-            out.append(["target", model.metadata["targetPrefix"]])
-        if model.metadata["protocol"] in ("query", "ec2", "rest-xml"):
-            out.append(["xml", model.api_version, xml_namespace(model)])
-        for (template, signs, region), where in sorted(fold(found, world, service).items()):
-            out.append(["host", template, signs, region, " ".join(sorted(where))])
-        lines = list(operations(model, reviewed))
         count += len(lines)
-        out += lines
+        body += [["service", service, category, name, about], *details]
+        for (template, signs, region), where in sorted(fold(found, world, service).items()):
+            body.append(["host", template, signs, region, " ".join(sorted(where))])
+            if not template.endswith("}"):
+                domains.add(template.rpartition("}.")[2])
+        body += lines
+    out += [["domain", domain] for domain in sorted(domains)]
     assert not reviewed, f"credentials.tsv names operations that do not exist: {sorted(reviewed)}"
-    text = "".join("\t".join(line) + "\n" for line in out)
+    unknown = set(names) - set(services)
+    assert not unknown, f"services.tsv names services that do not exist: {sorted(unknown)}"
+    text = "".join("\t".join(line) + "\n" for line in out + body)
     (HERE / "catalogue.tsv").write_text(text)
-    print(f"{hosts} hosts, {count} operations, {len(text)} bytes, botocore {botocore.__version__}", file=sys.stderr)
+    print(
+        f"{len(services)} services, {hosts} hosts, {count} operations, {len(text)} bytes, "
+        f"botocore {botocore.__version__}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

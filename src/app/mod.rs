@@ -32,7 +32,7 @@ use crate::{
     clock::Clock,
     config::{Config, OnFailure},
     console,
-    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, Threads},
+    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, SpoolConfig, Threads},
 };
 
 /// Hosts whose certificates are kept ready.
@@ -152,6 +152,11 @@ fn gateway_config(config: &Config) -> Result<GatewayConfig, StartError> {
         },
         passthrough: config.gateway.passthrough.clone(),
         require_sni: config.gateway.require_sni,
+        spool: SpoolConfig {
+            directory: config.gateway.spool_dir.clone().unwrap_or_else(|| config.data_dir.join("spool")),
+            max_body: config.gateway.max_spooled_body,
+            max_total: config.gateway.max_spooled_total,
+        },
         upstream: upstream::config(&config.upstream)?,
     })
 }

@@ -1,7 +1,7 @@
 //! The files: one redb database for each UTC day, so that forgetting a day is deleting a file.
 //!
 //! `blocks` holds the records, keyed by the second in which they arrived, so that a search by time reads little and two
-//! neighbouring keys never overlap in time. `use` holds the roll-ups, `last_use` when each access request was last used
+//! neighbouring keys never overlap in time. `use` and `use_by_environment` hold the roll-ups, `last_use` when each access request was last used
 //! up to and on that day: it is copied from day to day, so that a start reads the newest files only.
 
 use std::{
@@ -16,14 +16,15 @@ use time::{Date, Month};
 
 use super::{
     Error, block,
-    usage::{LastUse, Rollup, Tally},
+    environment_use::USE_BY_ENVIRONMENT,
+    usage::{LastUse, Rollup, Row, Tally},
 };
 use crate::{clock::Timestamp, model::CallRecord};
 
 /// (second of arrival, counter) → a block of records, see [`block`].
 pub(super) const BLOCKS: TableDefinition<(i64, u64), &[u8]> = TableDefinition::new("blocks");
-/// Access request, hour, service, operation (see `usage::RollupKey`) → calls, errors, bytes in, bytes out, last use.
-pub(super) const USE: TableDefinition<&[u8], (u64, u64, u64, u64, i64)> = TableDefinition::new("use");
+/// Access request, hour, service, operation (see `usage::RollupKey`) → what was counted.
+pub(super) const USE: TableDefinition<&[u8], Row> = TableDefinition::new("use");
 /// Access request → last use, in milliseconds since the Unix epoch.
 pub(super) const LAST_USE: TableDefinition<&str, i64> = TableDefinition::new("last_use");
 
@@ -223,8 +224,13 @@ fn write(database: &Database, records: &[CallRecord], rollup: &Rollup, last_use:
         let mut key = Vec::new();
         for (of, tally) in &rollup.tallies {
             of.write(&mut key);
-            let before = table.get(key.as_slice())?.map(|value| Tally::from_row(value.value())).unwrap_or_default();
-            table.insert(key.as_slice(), before.plus(tally).row())?;
+            count(&mut table, &key, tally)?;
+        }
+        drop(table);
+        let mut table = transaction.open_table(USE_BY_ENVIRONMENT)?;
+        for (of, tally) in &rollup.by_environment {
+            of.write(&mut key);
+            count(&mut table, &key, tally)?;
         }
     }
     {
@@ -238,6 +244,12 @@ fn write(database: &Database, records: &[CallRecord], rollup: &Rollup, last_use:
         }
     }
     transaction.commit()?;
+    Ok(())
+}
+
+fn count(table: &mut redb::Table<&[u8], Row>, key: &[u8], tally: &Tally) -> Result<(), redb::StorageError> {
+    let before = table.get(key)?.map(|value| Tally::from_row(value.value())).unwrap_or_default();
+    table.insert(key, before.plus(tally).row())?;
     Ok(())
 }
 

@@ -2,10 +2,11 @@
 //!
 //! A call takes a [`Slot`] from the [`Sink`] before it leaves, and gives its [`CallRecord`] back through it. One writer
 //! thread commits what has arrived, a few times a second, to a file for each UTC day, together with roll-ups of use by
-//! access request, hour and operation. The [`Reader`] answers from those files.
+//! access request, hour and operation, and by environment. The [`Reader`] answers from those files.
 
 mod block;
 mod day;
+mod environment_use;
 mod query;
 mod sink;
 mod usage;
@@ -19,6 +20,7 @@ use std::{
 };
 
 use day::Days;
+pub use environment_use::{EnvironmentUse, PersonUse, RequestUse, ServiceUse};
 pub use query::{Cursor, CursorError, Filter, Page, Reader};
 pub use sink::{Full, QueueState, Sink, Slot};
 use usage::LastUse;
@@ -291,6 +293,41 @@ mod tests {
         assert_eq!(usage.by_day.iter().map(|each| each.day.as_str()).collect::<Vec<_>>(), ["2026-11-22", "2026-11-23"]);
         assert_eq!(audit.reader().usage(&request("r1"), early).unwrap().total.calls, 3);
         assert_eq!(audit.reader().usage(&request("r2"), late).unwrap(), Usage::default());
+    }
+
+    #[test]
+    fn use_of_an_environment_is_rolled_up_by_service_person_and_request() {
+        let directory = tempfile::tempdir().unwrap();
+        let audit = open(directory.path());
+        let (late, early) = (at("2026-11-22T23:59:59Z"), at("2026-11-23T00:00:00Z"));
+        let sns = |record| CallRecord { service: ServiceId::new("sns").ok(), ..record };
+        let dan = |record| CallRecord { user: UserName::new("dan").ok(), ..record };
+        let nameless = CallRecord { service: None, status: 500, ..call(early, "n", "r1") };
+        // A name that begins as another does is another one, and so is an environment.
+        let dora2 = CallRecord { user: UserName::new("dora2").ok(), ..call(early, "d", "r3") };
+        let dev2 = CallRecord { environment: EnvironmentId::new("dev-2").ok(), ..call(early, "e", "r4") };
+        let unknown = CallRecord { request: None, user: None, environment: None, ..call(early, "u", "r1") };
+        record(&audit, [call(late, "a", "r1"), call(early, "b", "r1"), sns(call(early, "c", "r1"))]);
+        record(&audit, [sns(dan(call(early, "f", "r2"))), sns(dan(call(early, "g", "r2"))), nameless]);
+        record(&audit, [dora2, dev2, unknown]);
+        let reader = audit.reader();
+        let dev = EnvironmentId::new("dev").unwrap();
+        let used = reader.environment_use(&dev, None, late).unwrap();
+        assert_eq!((used.total.calls, used.total.errors, used.total.bytes_in), (7, 1, 2_100));
+        let services =
+            used.by_service.iter().map(|each| (each.service.as_ref().map(ServiceId::as_str), each.tally.calls));
+        assert_eq!(services.collect::<Vec<_>>(), [(Some("dynamodb"), 3), (Some("sns"), 3), (None, 1)]);
+        let people = used.by_person.iter().map(|each| (each.user.as_str(), each.tally.calls));
+        assert_eq!(people.collect::<Vec<_>>(), [("dora", 4), ("dan", 2), ("dora2", 1)]);
+        let requests = used.by_access_request.iter().map(|each| (each.request.as_str(), each.tally.calls));
+        assert_eq!(requests.collect::<Vec<_>>(), [("r1", 4), ("r2", 2), ("r3", 1)]);
+        assert_eq!(used.by_day.iter().map(|each| each.tally.calls).collect::<Vec<_>>(), [1, 6]);
+
+        let dora = UserName::new("dora").unwrap();
+        assert_eq!(reader.environment_use(&dev, Some(&dora), late).unwrap().total.calls, 4);
+        assert_eq!(reader.environment_use(&dev, Some(&dora), early).unwrap().total.calls, 3);
+        let elsewhere = EnvironmentId::new("prod").unwrap();
+        assert_eq!(reader.environment_use(&elsewhere, None, late).unwrap(), EnvironmentUse::default());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     Error, Reader,
     day::{Day, Days, LAST_USE, ReadError, USE},
+    environment_use::Place,
 };
 use crate::{
     clock::Timestamp,
@@ -20,6 +21,9 @@ use crate::{
 const HOUR_MILLIS: i64 = 3_600_000;
 /// [`Usage::by_hour`] goes back so many hours from the last use: a week.
 const HOURS: i64 = 168;
+
+/// A [`Tally`] on disk: calls, errors, bytes in, bytes out, last use in milliseconds since the Unix epoch.
+pub(super) type Row = (u64, u64, u64, u64, i64);
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -59,11 +63,11 @@ impl Tally {
         }
     }
 
-    pub(super) fn from_row((calls, errors, bytes_in, bytes_out, last): (u64, u64, u64, u64, i64)) -> Self {
+    pub(super) fn from_row((calls, errors, bytes_in, bytes_out, last): Row) -> Self {
         Self { calls, errors, bytes_in, bytes_out, last_used_at: Some(Timestamp::from_millis(last)) }
     }
 
-    pub(super) fn row(self) -> (u64, u64, u64, u64, i64) {
+    pub(super) fn row(self) -> Row {
         let last = self.last_used_at.map_or(i64::MIN, Timestamp::millis);
         (self.calls, self.errors, self.bytes_in, self.bytes_out, last)
     }
@@ -175,6 +179,7 @@ impl OperationUse {
 #[derive(Debug, Default)]
 pub(super) struct Rollup<'r> {
     pub(super) tallies: HashMap<RollupKey<'r>, Tally>,
+    pub(super) by_environment: HashMap<Place<'r>, Tally>,
     pub(super) last_use: HashMap<&'r AccessRequestId, Timestamp>,
 }
 
@@ -189,8 +194,13 @@ impl<'r> Rollup<'r> {
                 service: record.service.as_ref().map_or("", ServiceId::as_str),
                 operation: record.operation.as_deref().unwrap_or_default(),
             };
+            let call = Tally::of(record);
             let tally = rollup.tallies.entry(key).or_default();
-            *tally = tally.plus(&Tally::of(record));
+            *tally = tally.plus(&call);
+            if let Some(place) = Place::of(record) {
+                let tally = rollup.by_environment.entry(place).or_default();
+                *tally = tally.plus(&call);
+            }
             let last = rollup.last_use.entry(request).or_insert(record.at);
             *last = record.at.max(*last);
         }

@@ -59,16 +59,21 @@ struct What {
     /// A credential that may be picked at approval; may be repeated
     #[arg(long = "credential", value_name = "ID", value_parser = |text: &str| CredentialId::new(text))]
     credentials: Vec<CredentialId>,
-    /// A cloud account that may be used, any if none is named; may be repeated
+    /// A cloud account that may be addressed, any if none is named; may be repeated
     #[arg(long = "account", value_name = "ACCOUNT", value_parser = |text: &str| AccountId::new(text))]
     accounts: Vec<AccountId>,
+    /// Let any account be addressed again
+    #[arg(long, conflicts_with = "accounts")]
+    any_account: bool,
 }
 
 impl What {
     fn json(&self) -> Map<String, Value> {
         let lists = [("credentials", json!(self.credentials)), ("accounts", json!(self.accounts))];
         let given = lists.into_iter().filter(|(_, list)| list.as_array().is_some_and(|list| !list.is_empty()));
+        let any = self.any_account.then(|| ("accounts", json!([])));
         given
+            .chain(any)
             .chain(self.name.iter().map(|name| ("name", json!(name))))
             .map(|(key, value)| (key.into(), value))
             .collect()

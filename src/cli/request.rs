@@ -189,7 +189,7 @@ const COLUMNS: [(&str, &str); 8] = [
 ];
 
 fn facts(request: &Value) -> Table {
-    const FACTS: [(&str, &str); 17] = [
+    const FACTS: [(&str, &str); 18] = [
         ("id", "id"),
         ("status", "status"),
         ("environment", "environment"),
@@ -203,6 +203,7 @@ fn facts(request: &Value) -> Table {
         ("decided", "decided_at"),
         ("comment", "decision_comment"),
         ("credential", "credential"),
+        ("may hand out credentials", "allow_credential_operations"),
         ("until", "expires_at"),
         ("key", "access_key_id"),
         ("secret waits", "secret_available"),

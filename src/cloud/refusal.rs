@@ -16,11 +16,19 @@ pub enum Refusal {
     /// A body whose hash has to be computed is longer than may be held.
     #[error(
         "The request body is larger than {limit} bytes, the most that the gateway holds to compute its hash; send \
-         the header x-amz-content-sha256, or have gateway.max_buffered_body raised"
+         the header x-amz-content-sha256, or have {setting} raised"
     )]
     BodyTooLarge {
         /// The limit in bytes.
         limit: u64,
+        /// The setting that it comes from.
+        setting: &'static str,
+    },
+    /// The body is not what the checksum behind it says.
+    #[error("The {header} you specified did not match the calculated checksum.")]
+    ChecksumMismatch {
+        /// The name of the trailer.
+        header: &'static str,
     },
     /// The date of the signature is too far from the gateway's clock.
     #[error("Signature not current: it was made at {signed_at}, and the time here is {now}")]
@@ -160,7 +168,9 @@ impl Refusal {
             | Self::UnsupportedAuth { .. } => Blame::NotAllowed,
             Self::BodyTooLarge { .. } => Blame::TooLarge,
             Self::GatewayUnavailable { .. } => Blame::Gateway,
-            Self::IncompleteSignature { .. } | Self::Malformed { .. } => Blame::NotUnderstood,
+            Self::ChecksumMismatch { .. } | Self::IncompleteSignature { .. } | Self::Malformed { .. } => {
+                Blame::NotUnderstood
+            }
             Self::Throttled { .. } => Blame::TooOften,
             Self::UpstreamTimeout { .. } => Blame::UpstreamSlow,
             Self::UpstreamUnavailable { .. } => Blame::Upstream,

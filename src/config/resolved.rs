@@ -48,6 +48,12 @@ pub struct Gateway {
     pub require_sni: bool,
     /// The largest body that is held in memory, in bytes.
     pub max_buffered_body: u64,
+    /// The largest body that is held in a file, in bytes.
+    pub max_spooled_body: u64,
+    /// All bodies in files together, in bytes.
+    pub max_spooled_total: u64,
+    /// Where those files are; in the data directory if none.
+    pub spool_dir: Option<PathBuf>,
 }
 
 /// The port that people and scripts use.
@@ -156,6 +162,9 @@ impl Default for Config {
                 passthrough: Vec::new(),
                 require_sni: true,
                 max_buffered_body: 16 << 20,
+                max_spooled_body: 1 << 30,
+                max_spooled_total: 4 << 30,
+                spool_dir: None,
             },
             console: Console { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3129)), tls: ConsoleTls::default() },
             upstream: Upstream::default(),
@@ -181,6 +190,13 @@ impl Resolver {
                 max_buffered_body: self
                     .text("gateway.max_buffered_body", units::size)
                     .unwrap_or(default.gateway.max_buffered_body),
+                max_spooled_body: self
+                    .text("gateway.max_spooled_body", units::size)
+                    .unwrap_or(default.gateway.max_spooled_body),
+                max_spooled_total: self
+                    .text("gateway.max_spooled_total", units::size)
+                    .unwrap_or(default.gateway.max_spooled_total),
+                spool_dir: self.text("gateway.spool_dir", values::optional_path).flatten(),
             },
             console: Console {
                 listen: self.text("console.listen", values::address).unwrap_or(default.console.listen),
@@ -278,6 +294,9 @@ mod tests {
             gateway.passthrough = ["*.example.org", "pypi.org"]
             gateway.require_sni = false
             gateway.max_buffered_body = "1MiB"
+            gateway.max_spooled_body = "10MiB"
+            gateway.max_spooled_total = "100MiB"
+            gateway.spool_dir = "/srv/spool"
             console.listen = "[::]:3129"
             console.tls = { cert = "/etc/csg/console.pem", key = "/etc/csg/console.key" }
             secrets.key_file = "/run/key"

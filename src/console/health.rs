@@ -75,13 +75,13 @@ pub(crate) struct AuditQueue {
 /// How much there is.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Counts {
-    pub(crate) people: usize,
-    pub(crate) disabled_people: usize,
+    pub(crate) people: u64,
+    pub(crate) disabled_people: u64,
     pub(crate) environments: usize,
     pub(crate) credentials: usize,
     pub(crate) active_keys: usize,
-    pub(crate) sessions: usize,
-    pub(crate) api_tokens: usize,
+    pub(crate) sessions: u64,
+    pub(crate) api_tokens: u64,
 }
 
 /// Something that is not as it should be.

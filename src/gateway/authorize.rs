@@ -11,8 +11,9 @@ use super::{
     verify::{Verified, VerifiedBody},
 };
 use crate::{
+    clock::Timestamp,
     cloud::{Refusal, aws},
-    model::LiveGrant,
+    model::{Call, LiveGrant},
     policy::{self, Denial, Permit},
     sigv4,
 };
@@ -23,6 +24,7 @@ pub(super) struct Permitted<'t> {
     pub(super) scope: aws::Claim<'static, 't>,
     pub(super) live: Arc<LiveGrant>,
     pub(super) body: VerifiedBody,
+    pub(super) call: Call,
     pub(super) dialect: aws::Dialect<'static>,
     _permit: Permit,
 }
@@ -35,16 +37,25 @@ pub(super) fn authorize<'t>(
     ledger: &mut Ledger,
 ) -> Result<Permitted<'t>, Rejection> {
     let Verified { signature, scope, live, body } = verified;
-    let held: &[u8] = if let VerifiedBody::Held(held) = &body { &held.bytes } else { &[] };
-    let named = scope.name(parts, held);
+    let held: &[u8] = if let VerifiedBody::Held(held) = &body { held.bytes() } else { &[] };
+    let named = scope.name(parts, held, |service| live.grant.services.contains(service));
     ledger.calls(&named.call.service, named.call.operation.map(|operation| operation.name));
     // The body may have taken its time: what counts is whether access stands now.
     let newest = deps.grants.load().grants.get(&live.grant.access_key_id).cloned();
     let live = newest.ok_or_else(|| Stage::Authorize.rejects(Refusal::NotActive))?;
     match policy::evaluate(&live.grant, &named.call, deps.clock.now()) {
-        Ok(permit) => Ok(Permitted { signature, scope, live, body, dialect: named.dialect, _permit: permit }),
+        Ok(permit) => {
+            Ok(Permitted { signature, scope, live, body, call: named.call, dialect: named.dialect, _permit: permit })
+        }
         Err(denial) => Err(Stage::Authorize.rejects(refusal(&denial))),
     }
+}
+
+/// What can be said of a verified call before its body is here, which alone tells what is called: a body that is refused
+/// whatever it says shall not be asked for.
+pub(super) fn forecheck(live: &LiveGrant, scope: &aws::Claim<'_, '_>, now: Timestamp) -> Result<(), Rejection> {
+    policy::stands(&live.grant, scope.services().map(|service| &service.id), now)
+        .map_err(|denial| Stage::Authorize.rejects(refusal(&denial)))
 }
 
 fn refusal(denial: &Denial) -> Refusal {

@@ -1,23 +1,32 @@
-//! Bodies on their way: towards the cloud checked against the hash that was signed, towards the client counted.
+//! Bodies on their way: what goes towards the cloud, in whichever form, and what comes back, counted.
 
 use std::{
+    io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use ring::digest;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{hold::Held, leash::Silence, ledger::Ledger, turn::Turn, upload::Upload, upstream::CloudBody};
+use super::{
+    chunked::Recoded,
+    events::EventStream,
+    hold::{Content, Held},
+    last_word::LastWord,
+    leash::Silence,
+    ledger::Ledger,
+    spool::Unsealed,
+    streamed::Streamed,
+    turn::Turn,
+    upstream::CloudBody,
+};
+use crate::sigv4::{ChunkError, EventError};
 
 /// For the next byte of an upload.
-const UPLOAD_SILENCE: Duration = Duration::from_mins(1);
+pub(super) const UPLOAD_SILENCE: Duration = Duration::from_mins(1);
 
 /// For the next byte of an answer: a Lambda function may think for 15 minutes.
 pub(super) const ANSWER_SILENCE: Duration = Duration::from_mins(16);
@@ -27,10 +36,18 @@ pub(super) const ANSWER_SILENCE: Duration = Duration::from_mins(16);
 pub(super) enum BodyError {
     #[error("access ended while the answer was on its way")]
     AccessEnded,
+    #[error("the body's {0} is not the one that its trailer says")]
+    Checksum(&'static str),
+    #[error("the body's aws-chunked coding: {0}")]
+    Chunked(#[source] ChunkError),
     #[error("the client's body broke off: {0}")]
     Client(#[source] hyper::Error),
     #[error("the cloud's answer broke off: {0}")]
     Cloud(#[source] hyper::Error),
+    #[error("the event stream: {0}")]
+    Event(#[source] EventError),
+    #[error("the file that the body was kept in can't be read: {0}")]
+    File(#[source] io::Error),
     #[error("the body's SHA-256 is not the one that was signed")]
     HashMismatch,
     #[error("nothing moved for too long")]
@@ -42,8 +59,12 @@ impl BodyError {
     const fn code(&self) -> &'static str {
         match self {
             Self::AccessEnded => "AccessEnded",
+            Self::Checksum(_) => "ChecksumMismatch",
+            Self::Chunked(_) => "ChunkMismatch",
             Self::Client(_) => "RequestBrokeOff",
             Self::Cloud(_) => "AnswerBrokeOff",
+            Self::Event(_) => "EventMismatch",
+            Self::File(_) => "FileUnreadable",
             Self::HashMismatch => "HashMismatch",
             Self::Silence => "Silence",
         }
@@ -52,25 +73,26 @@ impl BodyError {
 
 /// A body on its way to the cloud.
 pub(super) enum RequestBody {
-    /// Known in full; given out in one piece.
-    Held(Option<Held>),
+    /// In aws-chunked coding, verified and written anew as it goes by.
+    Chunked(Box<Recoded>),
+    /// An event stream, each of its messages verified and signed anew.
+    Events(Box<EventStream>),
+    /// Known in full; given out in one piece. Its place in the budget goes with it.
+    Held(Option<(Bytes, OwnedSemaphorePermit)>),
     /// Of a call of the appliance's own.
     Own(Option<Bytes>),
-    /// Streamed, and checked as it goes by.
-    Checked(Box<Checked>),
+    /// Goes on as it arrives.
+    Streamed(Box<Streamed>),
+    /// Known in full, in a file.
+    Unsealed(Box<Unsealed>),
 }
 
 impl RequestBody {
-    /// `upload` as it arrives; its end is given out only if the whole has `sha256`. `passed` counts its bytes.
-    pub(super) fn checked(upload: Upload, sha256: [u8; 32], passed: Arc<AtomicU64>) -> Self {
-        Self::Checked(Box::new(Checked {
-            inner: upload,
-            expected: sha256,
-            hash: Some(digest::Context::new(&digest::SHA256)),
-            ahead: None,
-            passed,
-            silence: Silence::new(UPLOAD_SILENCE),
-        }))
+    pub(super) fn held(held: Held) -> Self {
+        match held.content {
+            Content::Memory(bytes, place) => Self::Held(Some((bytes, place)).filter(|(bytes, _)| !bytes.is_empty())),
+            Content::Sealed(sealed) => Self::Unsealed(Box::new(Unsealed::new(sealed))),
+        }
     }
 }
 
@@ -79,93 +101,37 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut *self {
-            Self::Held(held) => {
-                Poll::Ready(held.take().filter(|held| !held.bytes.is_empty()).map(|held| Ok(Frame::data(held.bytes))))
-            }
-            Self::Own(own) => Poll::Ready(own.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Checked(checked) => checked.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data))),
-        }
+        let data = match &mut *self {
+            Self::Chunked(recoded) => ready!(recoded.poll_data(cx)),
+            Self::Events(events) => ready!(events.poll_data(cx)),
+            Self::Held(held) => held.take().map(|(bytes, _)| Ok(bytes)),
+            Self::Own(own) => own.take().map(Ok),
+            Self::Streamed(streamed) => ready!(streamed.poll_data(cx)),
+            Self::Unsealed(unsealed) => ready!(unsealed.poll_data(cx)).map(|data| data.map_err(BodyError::File)),
+        };
+        Poll::Ready(data.map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Held(held) => held.as_ref().is_none_or(|held| held.bytes.is_empty()),
+            Self::Chunked(recoded) => recoded.is_end_stream(),
+            Self::Events(events) => events.is_end_stream(),
+            Self::Held(held) => held.is_none(),
             Self::Own(own) => own.is_none(),
-            Self::Checked(checked) => checked.hash.is_none() && checked.ahead.is_none(),
+            Self::Streamed(streamed) => streamed.is_end_stream(),
+            Self::Unsealed(unsealed) => unsealed.left() == 0,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Held(held) => SizeHint::with_exact(held.as_ref().map_or(0, |held| held.bytes.len() as u64)),
+            Self::Chunked(recoded) => recoded.size_hint(),
+            Self::Events(events) => events.size_hint(),
+            Self::Held(held) => SizeHint::with_exact(held.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64)),
             Self::Own(own) => SizeHint::with_exact(own.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Checked(checked) => checked.size_hint(),
+            Self::Streamed(streamed) => streamed.size_hint(),
+            Self::Unsealed(unsealed) => SizeHint::with_exact(unsealed.left()),
         }
-    }
-}
-
-/// A body whose last piece is kept back until the whole is known to be what was signed, so that the cloud never holds
-/// a complete body that was tampered with.
-pub(super) struct Checked {
-    inner: Upload,
-    expected: [u8; 32],
-    /// None once the end was seen and found right.
-    hash: Option<digest::Context>,
-    /// The piece that would be last if nothing followed.
-    ahead: Option<Bytes>,
-    passed: Arc<AtomicU64>,
-    silence: Silence,
-}
-
-impl Checked {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        while let Some(hash) = &mut self.hash {
-            let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) else {
-                return self.silence.poll_lasted(cx).map(|()| Some(Err(BodyError::Silence)));
-            };
-            self.silence.broken();
-            let released = match next.transpose().map_err(BodyError::Client)?.map(Frame::into_data) {
-                Some(Ok(data)) => {
-                    self.passed.fetch_add(data.len() as u64, Ordering::Relaxed);
-                    hash.update(&data);
-                    self.ahead.replace(data)
-                }
-                // Trailers: nobody signed them.
-                Some(Err(_)) => None,
-                None => {
-                    self.check()?;
-                    None
-                }
-            };
-            if self.hash.is_some() && self.inner.is_end_stream() {
-                self.check()?;
-            }
-            if released.is_some() {
-                return Poll::Ready(released.map(Ok));
-            }
-        }
-        Poll::Ready(self.ahead.take().map(Ok))
-    }
-
-    fn check(&mut self) -> Result<(), BodyError> {
-        let found = self.hash.take().map(digest::Context::finish);
-        if found.is_some_and(|found| found.as_ref() == self.expected) {
-            return Ok(());
-        }
-        self.ahead = None;
-        Err(BodyError::HashMismatch)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.as_ref().map_or(0, |data| data.len() as u64);
-        let mut hint = SizeHint::new();
-        let inner = self.inner.size_hint();
-        hint.set_lower(inner.lower() + ahead);
-        if let Some(upper) = inner.upper() {
-            hint.set_upper(upper + ahead);
-        }
-        hint
     }
 }
 
@@ -183,10 +149,11 @@ impl ResponseBody {
         Self::Own(Some(bytes.into()).filter(|bytes: &Bytes| !bytes.is_empty()))
     }
 
-    /// The cloud's answer, as it arrives; what came of the call is entered in `ledger` at its end.
-    pub(super) fn cloud(body: CloudBody, turn: Turn, ledger: Ledger) -> Self {
+    /// The cloud's answer, as it arrives; what came of the call is entered in `ledger` at its end. If that comes before
+    /// its time, the client is told by `last_word`.
+    pub(super) fn cloud(body: CloudBody, last_word: Option<Box<LastWord>>, turn: Turn, ledger: Ledger) -> Self {
         let silence = Silence::new(ANSWER_SILENCE);
-        Self::Cloud(Box::new(Answer { inner: body, failed: None, turn, silence, ledger }))
+        Self::Cloud(Box::new(Answer { inner: body, last_word, over: false, failed: None, turn, silence, ledger }))
     }
 }
 
@@ -204,7 +171,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Cloud(answer) => answer.inner.is_end_stream(),
+            Self::Cloud(answer) => answer.is_end(),
         }
     }
 
@@ -219,6 +186,10 @@ impl Body for ResponseBody {
 /// The cloud's answer, tied to the access it was given under.
 pub(super) struct Answer {
     inner: CloudBody,
+    /// None if there is no way to say one.
+    last_word: Option<Box<LastWord>>,
+    /// The last word was said.
+    over: bool,
     /// What it broke off with.
     failed: Option<BodyError>,
     turn: Turn,
@@ -231,28 +202,65 @@ impl Answer {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let next = ready!(self.poll_next(cx));
-        match next {
-            Some(Ok(frame)) => {
-                match frame.data_ref() {
-                    Some(data) => self.ledger.sent(data.len()),
-                    // Nothing follows the trailers, and nobody asks for more.
-                    None => self.ledger.complete(),
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => {
-                self.ledger.cut(error.code());
-                // At an error the server drops what it has not sent yet: let it send that first.
-                self.failed = Some(error);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            None => {
-                self.ledger.complete();
-                Poll::Ready(None)
-            }
+        if self.over {
+            return Poll::Ready(None);
         }
+        loop {
+            return match ready!(self.poll_next(cx)).map(|next| next.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => match self.whole(data) {
+                    Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                    None => continue,
+                },
+                // Nothing follows the trailers, and nobody asks for more.
+                Some(Ok(Err(trailers))) => {
+                    self.ledger.complete();
+                    Poll::Ready(Some(Ok(trailers)))
+                }
+                Some(Err(error)) => self.end(error, cx),
+                None => {
+                    let rest = self.last_word.take().map(|mut events| events.rest()).filter(|rest| !rest.is_empty());
+                    if let Some(rest) = &rest {
+                        self.ledger.sent(rest.len());
+                    }
+                    self.over = true;
+                    self.ledger.complete();
+                    Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))))
+                }
+            };
+        }
+    }
+
+    /// What of `data` may go on now, if anything.
+    fn whole(&mut self, data: Bytes) -> Option<Bytes> {
+        let data = match &mut self.last_word {
+            Some(events) => Some(events.pass(data)).filter(|data| !data.is_empty())?,
+            None => data,
+        };
+        self.ledger.sent(data.len());
+        Some(data)
+    }
+
+    /// Ends before its time: with a word to the client where there is one, else by breaking off.
+    fn end(&mut self, error: BodyError, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let last_word = self.last_word.take().and_then(|events| events.say(&error));
+        if let Some(last_word) = &last_word {
+            self.ledger.sent(last_word.len());
+        }
+        self.ledger.cut(error.code());
+        if let Some(last_word) = last_word {
+            self.over = true;
+            return Poll::Ready(Some(Ok(Frame::data(last_word))));
+        }
+        // At an error the server drops what it has not sent yet: let it send that first.
+        self.failed = Some(error);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Nothing more is to be had from it.
+    fn is_end(&self) -> bool {
+        // What an event stream keeps back comes when its end is asked for.
+        self.over || (self.last_word.is_none() && self.inner.is_end_stream())
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -270,7 +278,7 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         // The server drops a body of known length as soon as it has its last piece, without asking for the end behind it.
-        if self.inner.is_end_stream() {
+        if self.is_end() {
             self.ledger.complete();
         } else if self.turn.is_off() {
             self.ledger.cut(BodyError::AccessEnded.code());

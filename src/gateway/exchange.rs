@@ -47,7 +47,7 @@ pub(super) async fn exchange(
         Ok(signed) => signed,
         Err(rejection) => return respond(&rejection, dialect, ledger),
     };
-    match forward(&deps, &connection, signed, turn, ledger).await {
+    match forward(&deps, &connection, signed, dialect, turn, ledger).await {
         Ok(answer) => answer,
         Err((rejection, ledger)) => respond(&rejection, dialect, ledger),
     }

@@ -17,13 +17,17 @@ use super::{
     body::{ANSWER_SILENCE, BodyError, ResponseBody},
     hop,
     intercept::{Intercepted, Target},
+    last_word::LastWord,
     ledger::Ledger,
     rejection::{Rejection, Stage},
     resign::Signed,
     turn::Turn,
     upstream::{CloudResponse, causes, dial_error},
 };
-use crate::cloud::Refusal;
+use crate::{
+    cloud::{Refusal, aws::Dialect},
+    sigv4::{ChunkError, EventError},
+};
 
 /// Where clouds put their id of a call.
 static CLOUD_REQUEST_IDS: [HeaderName; 3] = [
@@ -37,6 +41,7 @@ pub(super) async fn forward(
     deps: &Deps,
     connection: &Intercepted,
     signed: Signed,
+    dialect: Dialect<'static>,
     turn: Turn,
     mut ledger: Ledger,
 ) -> Result<Response<ResponseBody>, (Rejection, Ledger)> {
@@ -57,18 +62,25 @@ pub(super) async fn forward(
                 ledger,
             ))
         }
-        Ok(answer) => Ok(hand_on(answer, turn, ledger)),
+        Ok(answer) => Ok(hand_on(answer, target, dialect, turn, ledger)),
         Err(rejection) => Err((rejection, ledger)),
     }
 }
 
-fn hand_on(answer: CloudResponse, turn: Turn, mut ledger: Ledger) -> Response<ResponseBody> {
+fn hand_on(
+    answer: CloudResponse,
+    target: &Target,
+    dialect: Dialect<'static>,
+    turn: Turn,
+    mut ledger: Ledger,
+) -> Response<ResponseBody> {
     turn.answers();
     let (mut head, body) = answer.into_parts();
     ledger.answered(head.status, cloud_request_id(&head.headers));
     hop::strip(&mut head.headers, |_| false);
     head.version = Version::HTTP_11;
-    Response::from_parts(head, ResponseBody::cloud(body, turn, ledger))
+    let last_word = LastWord::new(&head, dialect, &target.name);
+    Response::from_parts(head, ResponseBody::cloud(body, last_word, turn, ledger))
 }
 
 fn cloud_request_id(headers: &HeaderMap) -> Option<&str> {
@@ -101,6 +113,14 @@ fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static), ledger
     let chain = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
     let unavailable = |reason| Refusal::UpstreamUnavailable { host: target.name.to_string(), reason };
     let refusal = match (causes(error).find_map(|cause| cause.downcast_ref::<BodyError>()), dial_error(error)) {
+        (Some(BodyError::Checksum(header)), _) => Refusal::ChecksumMismatch { header },
+        (Some(BodyError::Chunked(ChunkError::Signature)), _) => Refusal::SignatureMismatch,
+        (Some(BodyError::Chunked(error)), _) => Refusal::Malformed { what: error.to_string() },
+        (Some(BodyError::Event(EventError::Signature)), _) => Refusal::SignatureMismatch,
+        (Some(BodyError::Event(error)), _) => Refusal::Malformed { what: error.to_string() },
+        (Some(BodyError::File(_)), _) => {
+            Refusal::GatewayUnavailable { reason: "a request that was kept on disk can't be read again".to_owned() }
+        }
         (Some(BodyError::HashMismatch), _) => Refusal::PayloadHashMismatch,
         (Some(body), _) => {
             if let BodyError::Client(cause) = body {

@@ -1,6 +1,7 @@
 //! Bodies that have to be held, because their hash or their `Action` must be known before a byte goes on.
 //!
-//! Bounded twice: a body by `gateway.max_buffered_body`, all of them together by a budget of the whole appliance.
+//! Bounded twice: a body by `gateway.max_buffered_body`, all of them together by a budget of the whole appliance. What is
+//! larger goes into a sealed file, unless it has to be read.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::upload::Upload;
+use super::{
+    spool::{Sealed, Spool, SpoolError},
+    upload::Upload,
+};
 
 /// For the next byte of a body that is waited for: nothing is sent on meanwhile, so patience costs memory.
 const STALL: Duration = Duration::from_secs(30);
@@ -24,19 +28,53 @@ const WAIT: Duration = Duration::from_secs(10);
 /// The budget is counted in units of this many bytes.
 const UNIT: usize = 1024;
 
-/// A body that is wholly here, and its place in the budget.
-#[derive(Debug)]
+/// A body that is wholly here.
 pub(super) struct Held {
-    pub(super) bytes: Bytes,
+    pub(super) content: Content,
     pub(super) sha256: [u8; 32],
-    _place: OwnedSemaphorePermit,
+}
+
+/// Where a body is.
+pub(super) enum Content {
+    /// In memory, with its place in the budget.
+    Memory(Bytes, OwnedSemaphorePermit),
+    /// In a file.
+    Sealed(Sealed),
+}
+
+impl Held {
+    pub(super) fn length(&self) -> u64 {
+        match &self.content {
+            Content::Memory(bytes, _) => bytes.len() as u64,
+            Content::Sealed(sealed) => sealed.length(),
+        }
+    }
+
+    /// The body, if it is in memory: one that has to be read is.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.content {
+            Content::Memory(bytes, _) => bytes,
+            Content::Sealed(_) => &[],
+        }
+    }
+}
+
+/// What a body is held for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    /// Its hash alone: it may be anywhere.
+    Hash,
+    /// To be read: it must be in memory.
+    Reading,
 }
 
 /// Why a body could not be held.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HoldError {
-    #[error("the body is larger than {limit} bytes")]
-    TooLarge { limit: u64 },
+    #[error("the body is larger than {limit} bytes, as {setting} says")]
+    TooLarge { limit: u64, setting: &'static str },
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     #[error("the memory for held bodies is used up")]
     NoMemory,
     #[error("the client sent no byte of the body for {} seconds", STALL.as_secs())]
@@ -45,41 +83,73 @@ pub(super) enum HoldError {
     Broken(#[source] hyper::Error),
 }
 
-/// Memory for held bodies: so much for one, so much for all together.
+/// Room for held bodies: so much for one, so much for all together, and files for those that memory is not for.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     limit: u64,
     all: Arc<Semaphore>,
+    spool: Spool,
 }
 
 impl Budget {
-    /// `limit` bytes for one body, `all` bytes for all of them.
-    pub(super) fn new(limit: u64, all: u64) -> Self {
+    /// `limit` bytes of memory for one body, `all` bytes for all of them, and what `spool` has.
+    pub(super) fn new(limit: u64, all: u64, spool: Spool) -> Self {
         let units = usize::try_from(all).unwrap_or(usize::MAX) / UNIT;
-        Self { limit, all: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))) }
+        Self { limit, all: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))), spool }
     }
 
     /// Reads `upload` to its end.
-    pub(super) async fn hold(&self, upload: &mut Upload) -> Result<Held, HoldError> {
+    pub(super) async fn hold(&self, upload: &mut Upload, why: For) -> Result<Held, HoldError> {
         let declared = upload.size_hint().exact();
+        let mut reading = Reading { upload, hash: Context::new(&SHA256) };
         if declared.is_some_and(|length| length > self.limit) {
-            return Err(HoldError::TooLarge { limit: self.limit });
+            self.check(declared.unwrap_or(u64::MAX), why)?;
+            return self.spool(reading, Bytes::new(), None, why).await;
         }
         let mut place = self.place_for(declared.unwrap_or(0)).await?;
-        let (mut hash, mut pieces) = (Context::new(&SHA256), Pieces::default());
-        while let Some(frame) = timeout(STALL, upload.frame()).await.map_err(|_| HoldError::Stalled)? {
-            // Trailers say nothing here: without a streaming signature nobody vouches for them.
-            let Ok(data) = frame.map_err(HoldError::Broken)?.into_data() else { continue };
+        let mut pieces = Pieces::default();
+        while let Some(data) = reading.next().await? {
             let length = pieces.length().saturating_add(data.len());
             if length as u64 > self.limit {
-                return Err(HoldError::TooLarge { limit: self.limit });
+                self.check(length as u64, why)?;
+                pieces.push(data, None);
+                return self.spool(reading, pieces.join(), Some(place), why).await;
             }
             self.enlarge(&mut place, length)?;
-            hash.update(&data);
             pieces.push(data, declared);
         }
-        let sha256 = hash.finish().as_ref().try_into().unwrap_or_default();
-        Ok(Held { bytes: pieces.join(), sha256, _place: place })
+        Ok(Held { content: Content::Memory(pieces.join(), place), sha256: reading.sha256() })
+    }
+
+    /// Puts what has `begun`, and has a `place` in memory until then, and all that follows into a file.
+    async fn spool(
+        &self,
+        mut reading: Reading<'_>,
+        begun: Bytes,
+        place: Option<OwnedSemaphorePermit>,
+        why: For,
+    ) -> Result<Held, HoldError> {
+        let mut length = begun.len() as u64;
+        let mut writer = self.spool.begin().await?.push(begun).await?;
+        drop(place);
+        while let Some(data) = reading.next().await? {
+            length = length.saturating_add(data.len() as u64);
+            self.check(length, why)?;
+            writer = writer.push(data).await?;
+        }
+        Ok(Held { content: Content::Sealed(writer.finish().await?), sha256: reading.sha256() })
+    }
+
+    /// May a body be so long that is too long for memory?
+    fn check(&self, length: u64, why: For) -> Result<(), HoldError> {
+        match why {
+            For::Reading => Err(HoldError::TooLarge { limit: self.limit, setting: "gateway.max_buffered_body" }),
+            For::Hash if length > self.spool.limit => Err(HoldError::TooLarge {
+                limit: self.limit.max(self.spool.limit),
+                setting: "gateway.max_spooled_body",
+            }),
+            For::Hash => Ok(()),
+        }
     }
 
     /// Waits its turn: who asks knows how much it needs, so nobody waits while holding a part.
@@ -98,6 +168,28 @@ impl Budget {
             place.merge(Arc::clone(&self.all).try_acquire_many_owned(units).map_err(|_| HoldError::NoMemory)?);
         }
         Ok(())
+    }
+}
+
+/// A body on its way in.
+struct Reading<'u> {
+    upload: &'u mut Upload,
+    hash: Context,
+}
+
+impl Reading<'_> {
+    async fn next(&mut self) -> Result<Option<Bytes>, HoldError> {
+        while let Some(frame) = timeout(STALL, self.upload.frame()).await.map_err(|_| HoldError::Stalled)? {
+            // Trailers say nothing here: without a streaming signature nobody vouches for them.
+            let Ok(data) = frame.map_err(HoldError::Broken)?.into_data() else { continue };
+            self.hash.update(&data);
+            return Ok(Some(data));
+        }
+        Ok(None)
+    }
+
+    fn sha256(self) -> [u8; 32] {
+        self.hash.finish().as_ref().try_into().unwrap_or_default()
     }
 }
 

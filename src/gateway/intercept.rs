@@ -146,10 +146,13 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted)
             return ended;
         }
         match ready!(connection.turns.poll_end(cx)) {
-            End::Access => Poll::Ready(Ok(())),
+            // What can't be said to the client at once is not worth waiting for.
+            End::Access => {
+                let _ = http.as_mut().poll(cx);
+                Poll::Ready(Ok(()))
+            }
             End::Quiet => {
                 http.as_mut().graceful_shutdown();
-                // What can't be said to the client at once is not worth waiting for.
                 let _ = http.as_mut().poll(cx);
                 Poll::Ready(Ok(()))
             }

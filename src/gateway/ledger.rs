@@ -94,8 +94,8 @@ impl Ledger {
     }
 
     /// Bytes of request body taken from the client.
-    pub(super) fn took(&self, bytes: usize) {
-        self.passed.fetch_add(bytes as u64, Ordering::Relaxed);
+    pub(super) fn took(&self, bytes: u64) {
+        self.passed.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Where bytes of request body are counted that are still on their way.

@@ -10,20 +10,25 @@
 mod accept;
 mod authorize;
 mod body;
+mod chunked;
 mod connect;
 mod errand;
+mod events;
 mod exchange;
 mod forward;
 mod hold;
 mod hop;
 mod identify;
 mod intercept;
+mod last_word;
 mod leash;
 mod ledger;
 mod portal;
 mod rejection;
 mod resign;
 mod respond;
+mod spool;
+mod streamed;
 mod turn;
 mod upload;
 mod upstream;
@@ -37,7 +42,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::{hold::Budget, ledger::CallIds, upstream::Upstream, workers::Workers};
+use self::{hold::Budget, ledger::CallIds, spool::Spool, upstream::Upstream, workers::Workers};
 use crate::{
     audit::Sink,
     ca::LeafCache,
@@ -49,6 +54,7 @@ use crate::{
 
 pub use self::errand::ErrandError;
 pub use self::{
+    spool::SpoolConfig,
     upstream::{Address, UpstreamConfig, UpstreamError},
     workers::Threads,
 };
@@ -62,7 +68,7 @@ const HELD_TOGETHER: u64 = 16;
 /// What can be set about the gateway.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
-    /// The largest body that is held to compute its hash, in bytes.
+    /// The largest body that is held in memory to compute its hash, in bytes.
     pub max_buffered_body: u64,
     /// What to do with calls whose record the audit log can't take.
     pub on_audit_failure: OnAuditFailure,
@@ -70,6 +76,8 @@ pub struct GatewayConfig {
     pub passthrough: Vec<HostPattern>,
     /// Refuse clients that send no SNI.
     pub require_sni: bool,
+    /// Where larger ones are kept.
+    pub spool: SpoolConfig,
     /// On which threads clients are served.
     pub threads: Threads,
     /// How cloud hosts are reached.
@@ -154,7 +162,11 @@ impl Gateway {
         SystemRandom::new().fill(&mut start).map_err(|_| GatewayError::Random)?;
         let workers = Workers::start(config.threads).map_err(GatewayError::Threads)?;
         Ok(Self(Arc::new(Deps {
-            budget: Budget::new(config.max_buffered_body, config.max_buffered_body.saturating_mul(HELD_TOGETHER)),
+            budget: Budget::new(
+                config.max_buffered_body,
+                config.max_buffered_body.saturating_mul(HELD_TOGETHER),
+                Spool::new(&config.spool),
+            ),
             bundles: parts.bundles,
             catalogue: Catalogue::embedded(),
             certificates: parts.certificates,

@@ -6,10 +6,12 @@ use super::{
     Deps,
     authorize::Permitted,
     body::RequestBody,
+    events::EventStream,
     hop,
     leash::Leash,
     ledger::Ledger,
     rejection::{Rejection, Stage},
+    streamed::Streamed,
     upload::Upload,
     upstream,
     verify::VerifiedBody,
@@ -33,13 +35,16 @@ pub(super) fn resign(
     upload: Upload,
     ledger: &mut Ledger,
 ) -> Result<Signed, Rejection> {
-    let Permitted { signature, scope, live, body, .. } = permitted;
+    let Permitted { signature, scope, live, body, call, .. } = permitted;
     let claim = signature.claim();
     hop::strip(&mut parts.headers, |name| claim.protects(name) || aws::is_read_to_name(name));
     // A request's trailers end here, as nobody signed them.
     parts.headers.remove(header::TRAILER);
     // Our own: that of the client is for its hop (RFC 9110, section 2.5).
     parts.version = Version::HTTP_11;
+    if let [account] = &live.grant.accounts[..] {
+        aws::expect_owner(&mut parts.headers, &call, account);
+    }
     let identity = live.identity.as_ref().ok_or_else(|| unavailable("its credential has no secret"))?;
     let now = deps.clock.now();
     let today = Scope::at(now, scope.region(), scope.signing_name());
@@ -52,11 +57,23 @@ pub(super) fn resign(
         payload: signature.payload(),
         now,
     };
-    sigv4::sign(&mut parts, &signing).map_err(unavailable)?;
+    if let VerifiedBody::Chunked(chunked) = &body {
+        chunked.declare_length(&mut parts.headers, &upload);
+    }
+    let chain = sigv4::sign(&mut parts, &signing).map_err(unavailable)?;
     upstream::in_origin_form(&mut parts.uri);
+    let passed = ledger.counter();
+    let streamed = |upload, sha256, passed| RequestBody::Streamed(Box::new(Streamed::new(upload, sha256, passed)));
     let body = match body {
-        VerifiedBody::Held(held) => RequestBody::Held(Some(held)),
-        VerifiedBody::Declared(sha256) => RequestBody::checked(upload, sha256, ledger.counter()),
+        VerifiedBody::Chunked(chunked) => RequestBody::Chunked(Box::new(chunked.recode(upload, chain, passed))),
+        VerifiedBody::Declared(sha256) => streamed(upload, Some(sha256), passed),
+        VerifiedBody::Events(client) => {
+            let cloud = chain.of_events(&identity.secret_access_key);
+            let stream = EventStream::new(upload, client, cloud, deps.clock.clone(), passed);
+            RequestBody::Events(Box::new(stream))
+        }
+        VerifiedBody::Held(held) => RequestBody::held(held),
+        VerifiedBody::Unsigned => streamed(upload, None, passed),
     };
     Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(live, &deps.clock) })
 }

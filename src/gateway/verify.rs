@@ -1,22 +1,25 @@
 //! Is the claim true? The signature, over the request as it arrived, under the secret that this gateway gave out.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use http::request::Parts;
 use http_body::Body;
 
 use super::{
     Deps,
-    hold::{Held, HoldError},
+    authorize::forecheck,
+    chunked::Chunked,
+    hold::{For, Held, HoldError},
     identify::Identified,
     ledger::Ledger,
     rejection::{Rejection, Stage},
+    spool::SpoolError,
     upload::Upload,
 };
 use crate::{
     cloud::{Refusal, aws},
     model::LiveGrant,
-    sigv4::{self, PathStyle, Payload, SignatureError},
+    sigv4::{self, Algorithm, EventChain, PathStyle, Payload, SignatureError, Streaming},
 };
 
 /// A request whose signature is right, with the grant that its key belongs to.
@@ -27,12 +30,18 @@ pub(super) struct Verified<'t> {
     pub(super) body: VerifiedBody,
 }
 
-/// What is known of a body whose hash was signed.
+/// What is known of a body, from what was signed of it.
 pub(super) enum VerifiedBody {
-    /// It has that hash.
-    Held(Held),
+    /// Its chunks, and what follows them, must turn out right, or it is cut off before its end.
+    Chunked(Box<Chunked>),
     /// It must turn out to have this SHA-256, or be cut off before its end.
     Declared([u8; 32]),
+    /// Each message of its event stream must turn out right, or it is cut off there. Goes on with this chain.
+    Events(EventChain),
+    /// It has the hash that was signed.
+    Held(Held),
+    /// Nothing: the client did not sign it.
+    Unsigned,
 }
 
 /// Verifies what `identified` claims of the request with the head `parts`.
@@ -56,27 +65,44 @@ pub(super) async fn verify<'t>(
     };
     let (signature, body) = match claim.payload {
         None => {
-            let held = hold(deps, upload, ledger).await?;
+            let why = if scope.needs_body_to_name(parts) { For::Reading } else { For::Hash };
+            let held = hold(deps, upload, ledger, why).await?;
             (check(claim, Payload::Sha256(held.sha256))?, VerifiedBody::Held(held))
         }
         Some(declared @ Payload::Sha256(sha256)) => {
             let signature = check(claim, declared)?;
             if upload.is_end_stream() || scope.needs_body_to_name(parts) {
-                let held = hold(deps, upload, ledger).await?;
+                // The signature is right, so its owner may know at once what no body can mend.
+                forecheck(&live, &scope, deps.clock.now())?;
+                let held = hold(deps, upload, ledger, For::Reading).await?;
                 signature.check_body(&held.sha256).map_err(|error| reject(wrong(&error)))?;
                 (signature, VerifiedBody::Held(held))
             } else {
                 (signature, VerifiedBody::Declared(sha256))
             }
         }
+        Some(Payload::Unsigned) if scope.takes_unsigned_body(parts) => {
+            (check(claim, Payload::Unsigned)?, VerifiedBody::Unsigned)
+        }
         Some(Payload::Unsigned) => {
             let what = "A body that is not signed (UNSIGNED-PAYLOAD) is not accepted for this service.".to_owned();
             return Err(reject(Refusal::UnsupportedAuth { what }));
         }
-        Some(Payload::Streaming(form)) => {
-            let what = format!("A body in signed chunks ({}) is not accepted for this service.", form.name());
-            return Err(reject(Refusal::UnsupportedAuth { what }));
+        // Chunks and messages are signed as the head is, and here only with keys that both have derived.
+        Some(Payload::Streaming(form)) if form.is_signed() && claim.scope.algorithm() != Algorithm::HmacSha256 => {
+            return Err(reject(unaccepted(form)));
         }
+        Some(Payload::Streaming(form)) if scope.takes_chunks() && Chunked::reads(form) => {
+            let signature = check(claim, Payload::Streaming(form))?;
+            let chunked = Chunked::read(&parts.headers, form, signature.chain(&key)).map_err(reject)?;
+            (signature, VerifiedBody::Chunked(Box::new(chunked)))
+        }
+        Some(Payload::Streaming(form @ Streaming::Events)) if scope.takes_events(parts) => {
+            let signature = check(claim, Payload::Streaming(form))?;
+            let chain = signature.chain(&key).of_events(&live.grant.secret_access_key);
+            (signature, VerifiedBody::Events(chain))
+        }
+        Some(Payload::Streaming(form)) => return Err(reject(unaccepted(form))),
     };
     ledger.proves(&live.grant);
     Ok(Verified { signature, scope, live, body })
@@ -104,21 +130,40 @@ fn wrong(error: &SignatureError) -> Refusal {
     }
 }
 
-async fn hold(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger) -> Result<Held, Rejection> {
-    let held = deps.budget.hold(upload).await.map_err(|error| {
+fn unaccepted(form: Streaming) -> Refusal {
+    let what = format!("A body in signed chunks ({}) is not accepted for this service.", form.name());
+    Refusal::UnsupportedAuth { what }
+}
+
+async fn hold(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger, why: For) -> Result<Held, Rejection> {
+    let held = deps.budget.hold(upload, why).await.map_err(|error| {
         if let HoldError::Broken(error) = &error {
             ledger.broke_off(error);
         }
         let cause = error.to_string();
         let refusal = match error {
-            HoldError::TooLarge { limit } => Refusal::BodyTooLarge { limit },
-            HoldError::NoMemory => {
-                Refusal::GatewayUnavailable { reason: "too many large requests at one time; try again".to_owned() }
+            HoldError::TooLarge { limit, setting } => Refusal::BodyTooLarge { limit, setting },
+            HoldError::NoMemory | HoldError::Spool(SpoolError::NoRoom) => {
+                unavailable("too many large requests at one time; try again")
+            }
+            HoldError::Spool(SpoolError::Disk(error)) if is_full(&error) => {
+                unavailable("the disk that large requests are kept on is full; tell your administrator")
+            }
+            HoldError::Spool(SpoolError::Disk(_)) => {
+                unavailable("large requests can't be kept on disk; tell your administrator")
             }
             HoldError::Broken(_) | HoldError::Stalled => Refusal::Malformed { what: cause.clone() },
         };
         Stage::Verify.fails(refusal, cause)
     })?;
-    ledger.took(held.bytes.len());
+    ledger.took(held.length());
     Ok(held)
+}
+
+fn unavailable(reason: &str) -> Refusal {
+    Refusal::GatewayUnavailable { reason: reason.to_owned() }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -11,8 +11,8 @@ pub struct Call {
     pub service: ServiceId,
     /// The operation, if it could be named.
     pub operation: Option<Operation>,
-    /// The account that the call itself names, if it names one.
-    pub account: Option<AccountId>,
+    /// The accounts that the call itself names, if it names any.
+    pub accounts: Vec<AccountId>,
 }
 
 /// An operation of a service.
@@ -22,4 +22,40 @@ pub struct Operation {
     pub name: &'static str,
     /// Its answer holds cloud credentials: with one such answer the gateway would be bypassed for good.
     pub hands_out_credentials: bool,
+    /// How a caller shows who it is.
+    pub auth: Auth,
+    /// Its body need not be signed.
+    pub unsigned_body: bool,
+    /// Its request carries an event stream.
+    pub sends_events: bool,
+    /// Its answer carries an event stream.
+    pub answers_events: bool,
+}
+
+/// How the caller of an operation shows who it is, by the cloud's design.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// With a bearer token, and not otherwise.
+    Bearer,
+    /// With a signature.
+    #[default]
+    Signed,
+    /// With a signature or with a bearer token, as it likes.
+    SignedOrBearer,
+    /// Not at all: anybody may call it.
+    Unsigned,
+}
+
+impl Operation {
+    /// An operation that is signed, and of which nothing else is remarkable.
+    pub const fn plain(name: &'static str) -> Self {
+        Self {
+            name,
+            hands_out_credentials: false,
+            auth: Auth::Signed,
+            unsigned_body: false,
+            sends_events: false,
+            answers_events: false,
+        }
+    }
 }

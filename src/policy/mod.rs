@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    model::{AccountId, Call, Grant, Operation},
+    model::{AccountId, Call, Grant, Operation, ServiceId},
 };
 
 /// The proof that a grant covers a call; only [`evaluate`] makes one.
@@ -39,13 +39,8 @@ pub enum Denial {
 
 /// Decides. The order of the questions is the order in which a client should learn about its troubles.
 pub fn evaluate(grant: &Grant, call: &Call, now: Timestamp) -> Result<Permit, Denial> {
-    if !grant.active || grant.expires_at.is_some_and(|end| end <= now) {
-        return Err(Denial::NotActive);
-    }
-    if !grant.services.contains(&call.service) {
-        return Err(Denial::ServiceNotGranted);
-    }
-    if let Some(account) = call.account.as_ref().filter(|named| !may_address(grant, named)) {
+    stands(grant, [&call.service], now)?;
+    if let Some(account) = call.accounts.iter().find(|named| !may_address(grant, named)) {
         return Err(Denial::AccountNotAllowed { account: account.clone() });
     }
     let operation = call.operation.ok_or(Denial::UnknownOperation)?;
@@ -53,6 +48,20 @@ pub fn evaluate(grant: &Grant, call: &Call, now: Timestamp) -> Result<Permit, De
         return Err(Denial::CredentialOperation { operation: operation.name });
     }
     Ok(Permit { operation })
+}
+
+/// Is the grant in force, and does it cover one of these services? The first questions of [`evaluate`]; alone, for when
+/// more is not known yet.
+pub fn stands<'s>(
+    grant: &Grant,
+    services: impl IntoIterator<Item = &'s ServiceId>,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    if !grant.active || grant.expires_at.is_some_and(|end| end <= now) {
+        return Err(Denial::NotActive);
+    }
+    let is_granted = services.into_iter().any(|service| grant.services.contains(service));
+    if is_granted { Ok(()) } else { Err(Denial::ServiceNotGranted) }
 }
 
 impl Permit {
@@ -78,7 +87,7 @@ fn allows_by_name(grant: &Grant, call: &Call, operation: Operation) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, ServiceId, UserName},
+        model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, UserName},
         secret::Secret,
     };
 
@@ -104,8 +113,9 @@ mod tests {
         Call {
             cloud: CloudId::aws(),
             service: ServiceId::new(service).unwrap(),
-            operation: operation.map(|(name, hands_out_credentials)| Operation { name, hands_out_credentials }),
-            account: account.map(|id| AccountId::new(id).unwrap()),
+            operation: operation
+                .map(|(name, hands_out_credentials)| Operation { hands_out_credentials, ..Operation::plain(name) }),
+            accounts: account.iter().flat_map(|ids| ids.split(' ')).map(|id| AccountId::new(id).unwrap()).collect(),
         }
     }
 
@@ -136,6 +146,11 @@ mod tests {
             (
                 within("123456789012"),
                 elsewhere(),
+                Some(Denial::AccountNotAllowed { account: AccountId::new("210987654321").unwrap() }),
+            ),
+            (
+                within("123456789012"),
+                call("dynamodb", Some(("PutItem", false)), Some("123456789012 210987654321")),
                 Some(Denial::AccountNotAllowed { account: AccountId::new("210987654321").unwrap() }),
             ),
             (within("123456789012"), plain(), None),

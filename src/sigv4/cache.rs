@@ -1,11 +1,14 @@
 //! Signing keys kept for their day, so that a call costs one HMAC and not six.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use quick_cache::{Equivalent, sync::Cache};
 
-use super::{Scope, SigningKey};
-use crate::secret::Secret;
+use super::{Scope, SigningKey, key::Algorithm};
+use crate::{clock::Timestamp, secret::Secret};
 
 /// Signing keys by access key id and scope; holds a bounded number and forgets those least used.
 pub struct KeyCache {
@@ -60,16 +63,25 @@ impl KeyCache {
 }
 
 fn find(cache: &Cache<Id, Arc<Entry>>, access_key_id: &str, secret: &Secret, scope: &Scope) -> SigningKey {
-    if let Some(entry) = cache.get(&IdRef { access_key_id, scope })
+    let kept = match scope.algorithm() {
+        // Derived once for all scopes: it is dear, and whoever calls chooses the set of regions.
+        Algorithm::EcdsaP256 => &*ANY_ASYMMETRIC,
+        Algorithm::HmacSha256 => scope,
+        Algorithm::HmacSha1 => return SigningKey::of(access_key_id, secret, scope.clone()),
+    };
+    if let Some(entry) = cache.get(&IdRef { access_key_id, scope: kept })
         && entry.secret == *secret
     {
-        return entry.key.clone();
+        return entry.key.for_scope(scope);
     }
-    let key = SigningKey::derive(secret, scope.clone());
-    let id = Id { access_key_id: access_key_id.to_owned(), scope: scope.clone() };
+    let key = SigningKey::of(access_key_id, secret, kept.clone());
+    let id = Id { access_key_id: access_key_id.to_owned(), scope: kept.clone() };
     cache.insert(id, Arc::new(Entry { secret: secret.clone(), key: key.clone() }));
-    key
+    key.for_scope(scope)
 }
+
+/// Under which key pairs are kept.
+static ANY_ASYMMETRIC: LazyLock<Scope> = LazyLock::new(|| Scope::asymmetric_at(Timestamp::from_millis(0), "*", ""));
 
 impl fmt::Debug for KeyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,14 +92,13 @@ impl fmt::Debug for KeyCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
 
     fn scope(region: &str) -> Scope {
         Scope::at(Timestamp::from_millis(1_440_938_160_000), region, "dynamodb")
     }
 
     fn signature(key: &SigningKey) -> String {
-        key.sign(b"text")
+        key.sign(b"text").unwrap()
     }
 
     #[test]
@@ -124,5 +135,23 @@ mod tests {
         let secret = Secret::new("secret");
         cache.key("AKID", &secret, &scope("us-east-1"));
         assert!(cache.keys.get(&IdRef { access_key_id: "AKID", scope: &scope("us-east-1") }).is_some());
+    }
+
+    #[test]
+    fn a_key_pair_is_derived_once_for_all_its_scopes() {
+        let cache = KeyCache::new(10);
+        let (secret, at) = (Secret::new("secret"), Timestamp::from_millis(1_440_938_160_000));
+        for (regions, service) in [("*", "s3"), ("us-east-1", "s3"), ("eu-west-1", "events")] {
+            let scope = Scope::asymmetric_at(at, regions, service);
+            let key = cache.key("AKID", &secret, &scope);
+            assert_eq!(key.scope(), &scope);
+            let text = b"text";
+            let signature = ::hex::decode(key.sign(text).unwrap()).unwrap();
+            assert!(cache.key("AKID", &secret, &scope).verify(text, &signature));
+            assert!(!cache.decoy("AKID", &scope).verify(text, &signature), "a decoy is nobody's key");
+            assert!(!cache.key("AKID", &Secret::new("other"), &scope).verify(text, &signature));
+            assert!(!cache.key("AKIE", &secret, &scope).verify(text, &signature));
+        }
+        assert_eq!((cache.keys.len(), cache.decoys.len()), (2, 1));
     }
 }

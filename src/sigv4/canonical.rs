@@ -5,7 +5,7 @@
 use http::{HeaderMap, request::Parts};
 use ring::digest;
 
-use super::{ALGORITHM, Payload, Scope, SignedHeaders, date::Moment, header, hex};
+use super::{Payload, Scope, SignedHeaders, date::Moment, header, hex};
 
 /// How a service wants the path in the canonical request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +18,10 @@ pub enum PathStyle {
     EncodedTwice,
 }
 
-/// The string to sign, under which one HMAC is the signature.
+/// The string to sign, of which the signature is made.
 pub(super) fn string_to_sign(at: &Moment, scope: &Scope, canonical_request: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(192);
-    out.extend_from_slice(ALGORITHM.as_bytes());
+    out.extend_from_slice(scope.algorithm().name().as_bytes());
     out.push(b'\n');
     out.extend_from_slice(at.as_str().as_bytes());
     out.push(b'\n');
@@ -33,12 +33,23 @@ pub(super) fn string_to_sign(at: &Moment, scope: &Scope, canonical_request: &[u8
 
 /// The canonical request of `parts`.
 pub(super) fn request(parts: &Parts, style: PathStyle, signed: &SignedHeaders, payload: &Payload) -> Vec<u8> {
+    request_without(parts, style, signed, payload, &[])
+}
+
+/// The canonical request of `parts`, with these parameters left out of its query: what was put there after signing.
+pub(super) fn request_without(
+    parts: &Parts,
+    style: PathStyle,
+    signed: &SignedHeaders,
+    payload: &Payload,
+    left_out: &[&str],
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(parts.method.as_str().as_bytes());
     out.push(b'\n');
     write_path(parts.uri.path().as_bytes(), style, &mut out);
     out.push(b'\n');
-    write_query(parts.uri.query().unwrap_or_default().as_bytes(), &mut out);
+    write_query(parts.uri.query().unwrap_or_default().as_bytes(), left_out, &mut out);
     out.push(b'\n');
     for name in signed.iter() {
         write_header(&parts.headers, name, &mut out);
@@ -85,14 +96,17 @@ fn write_normalized_path(path: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Pairs sorted by encoded name, then value; each once decoded and encoded again, so that `%2f` and `%2F` are one.
-fn write_query(query: &[u8], out: &mut Vec<u8>) {
+fn write_query(query: &[u8], left_out: &[&str], out: &mut Vec<u8>) {
     if query.is_empty() {
         return;
     }
     let mut encoded = Vec::with_capacity(query.len() * 2);
     let mut pairs = Vec::new();
     for pair in query.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
-        let mut halves = pair.splitn(2, |&byte| byte == b'=');
+        let mut halves = pair.splitn(2, |&byte| byte == b'=').peekable();
+        if halves.peek().is_some_and(|name| left_out.iter().any(|left_out| left_out.as_bytes() == *name)) {
+            continue;
+        }
         let mut half = || {
             let start = encoded.len();
             decoded(halves.next().unwrap_or_default()).for_each(|byte| push_encoded(byte, false, &mut encoded));
@@ -136,7 +150,7 @@ fn write_header(headers: &HeaderMap, name: &str, out: &mut Vec<u8>) {
 }
 
 /// Undoes the encoding of forms: `+` is a space, a `%` that begins no escape stands for itself.
-fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
+pub(super) fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if let [b'%', high, low, after @ ..] = rest

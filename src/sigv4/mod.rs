@@ -8,38 +8,52 @@
 //!    an unknown id and a wrong signature take the same time.
 //! 3. [`Claim::check_clock`] may come before the body is read, where its hash has to be computed.
 //! 4. [`Claim::verify`] turns the claim into [`Verified`].
-//! 5. [`sign`] puts the real identity in.
+//! 5. [`Verified::unwrap_query`] takes a signature out of the query, and what was signed there as a header into the headers.
+//! 6. [`sign`] puts the real identity in, always in the headers.
 //!
-//! **Between 4 and 5** a proxy removes hop-by-hop headers, those that `Connection` names included. It must leave alone
+//! Signatures come in the `Authorization` header or in the query (presigned URLs), symmetric (SigV4) or asymmetric
+//! (SigV4A), and for presigned S3 URLs also as SigV2.
+//!
+//! **Between 4 and 6** a proxy removes hop-by-hop headers, those that `Connection` names included. It must leave alone
 //! what [`Claim::protects`]: with `Connection: X-Amz-Target` a client could otherwise make us drop what was verified.
 //!
 //! Specification: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 mod cache;
 mod canonical;
+mod chain;
+mod chunked;
 mod claim;
 mod date;
+mod events;
 mod hex;
 mod key;
+mod key_pair;
+mod legacy;
 mod payload;
+mod query;
 mod scheme;
 mod sign;
 mod signed_headers;
 #[cfg(test)]
 mod tests;
+mod unwrap;
 mod verify;
 
 pub use cache::KeyCache;
 pub use canonical::PathStyle;
+pub use chain::Chain;
+pub use chunked::{ChunkError, Decoder, Encoder, Framing, Piece};
 pub use claim::{Claim, ParseError, parse};
-pub use key::{Scope, SigningKey};
+pub use events::{EventChain, EventError, Events};
+pub use key::{Algorithm, Scope, SigningKey};
 pub use payload::{Payload, Streaming};
 pub use scheme::Scheme;
 pub use sign::{SignError, Signing, sign};
 pub use signed_headers::SignedHeaders;
+pub use unwrap::UnwrapError;
 pub use verify::{SignatureError, Verified};
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
 
 /// The headers with a meaning of their own here.
@@ -48,6 +62,7 @@ mod header {
 
     pub(super) static CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
     pub(super) static DATE: HeaderName = HeaderName::from_static("x-amz-date");
+    pub(super) static REGION_SET: HeaderName = HeaderName::from_static("x-amz-region-set");
     pub(super) static SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
     pub(super) fn is_amz(name: &str) -> bool {

@@ -75,6 +75,16 @@ impl Streaming {
     const ALL: [Self; 6] =
         [Self::Ecdsa, Self::EcdsaTrailer, Self::Events, Self::Signed, Self::SignedTrailer, Self::UnsignedTrailer];
 
+    /// Is each chunk signed?
+    pub const fn is_signed(self) -> bool {
+        !matches!(self, Self::UnsignedTrailer)
+    }
+
+    /// Do trailers follow the last chunk?
+    pub const fn has_trailer(self) -> bool {
+        matches!(self, Self::EcdsaTrailer | Self::SignedTrailer | Self::UnsignedTrailer)
+    }
+
     /// The name on the wire: `STREAMING-UNSIGNED-PAYLOAD-TRAILER`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,60 +1,68 @@
-//! Other ways to authenticate than ours: recognised by name, so that the refusal can say what was wrong.
+//! Ways to authenticate, told apart by name; those that are no signature of ours so that the refusal can say what was wrong.
 
 use std::fmt;
 
 use http::Uri;
 
-/// A way to authenticate that is not a SigV4 signature in the `Authorization` header.
+use super::{key::Algorithm, query};
+
+/// A way to authenticate that can't be verified here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// `Authorization: Bearer`.
     Bearer,
     /// None of those known here.
     Other,
-    /// SigV4 in the query: a presigned URL.
-    Presigned,
-    /// Signature Version 2, in the header (`AWS id:signature`) or in the query (`AWSAccessKeyId`).
+    /// Signature Version 2 in the header: `AWS id:signature`.
     SigV2,
-    /// The asymmetric Signature Version 4A.
-    SigV4a,
 }
 
-impl Scheme {
-    /// Which other scheme begins an `Authorization` header so?
-    pub(super) fn of_header(value: &[u8]) -> Self {
-        let name = value.split(|&byte| byte == b' ').next().unwrap_or_default();
+/// How a request is signed, as far as its first words tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signed {
+    /// In a way that can be verified.
+    With(Algorithm),
+    /// In another.
+    Otherwise(Scheme),
+}
+
+impl Signed {
+    /// How, by this `Authorization` header?
+    pub(super) fn in_header(value: &[u8]) -> Self {
+        let name = value.split(|&byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
         match name {
-            b"AWS4-ECDSA-P256-SHA256" => Self::SigV4a,
-            b"AWS" => Self::SigV2,
-            _ if name.eq_ignore_ascii_case(b"bearer") => Self::Bearer,
-            _ => Self::Other,
+            b"AWS4-ECDSA-P256-SHA256" => Self::With(Algorithm::EcdsaP256),
+            b"AWS4-HMAC-SHA256" => Self::With(Algorithm::HmacSha256),
+            b"AWS" => Self::Otherwise(Scheme::SigV2),
+            _ if name.eq_ignore_ascii_case(b"bearer") => Self::Otherwise(Scheme::Bearer),
+            _ => Self::Otherwise(Scheme::Other),
         }
     }
 
-    /// The scheme whose signature is in the query, if one is.
-    pub(super) fn of_query(uri: &Uri) -> Option<Self> {
-        let mut found = None;
-        for pair in uri.query()?.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match name {
-                "X-Amz-Algorithm" if value.starts_with("AWS4-ECDSA-") => return Some(Self::SigV4a),
-                "X-Amz-Algorithm" | "X-Amz-Signature" => found = Some(Self::Presigned),
-                "AWSAccessKeyId" => found = found.or(Some(Self::SigV2)),
-                _ => {}
-            }
+    /// How, by the query? None if nothing there looks like a signature, however it is written.
+    pub(super) fn in_query(uri: &Uri) -> Option<Self> {
+        let query = uri.query()?;
+        let has = |name| query::is_there(query, name);
+        if let Some(algorithm) = query::values(query, "X-Amz-Algorithm").next() {
+            return Some(match &*algorithm {
+                b"AWS4-ECDSA-P256-SHA256" => Self::With(Algorithm::EcdsaP256),
+                b"AWS4-HMAC-SHA256" => Self::With(Algorithm::HmacSha256),
+                _ => Self::Otherwise(Scheme::Other),
+            });
         }
-        found
+        if has("X-Amz-Signature") {
+            return Some(Self::Otherwise(Scheme::Other));
+        }
+        has("AWSAccessKeyId").then_some(Self::With(Algorithm::HmacSha1))
     }
 }
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Bearer => "Bearer tokens",
-            Self::Other => "this authorization mechanism",
-            Self::Presigned => "signatures in the query string (presigned URLs)",
-            Self::SigV2 => "Signature Version 2",
-            Self::SigV4a => "Signature Version 4A",
+            Self::Bearer => "Bearer tokens can't be verified here.",
+            // S3's words, for both.
+            Self::Other | Self::SigV2 => "The authorization mechanism you have provided is not supported.",
         })
     }
 }

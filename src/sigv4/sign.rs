@@ -7,7 +7,7 @@ use http::{
 };
 
 use super::{
-    ALGORITHM, PathStyle, Payload, SignedHeaders, SigningKey, canonical,
+    Algorithm, Chain, PathStyle, Payload, SignedHeaders, SigningKey, canonical,
     date::Moment,
     header::{self, is_amz},
 };
@@ -56,6 +56,9 @@ pub enum SignError {
     /// The signing key is that of another day.
     #[error("the signing key is not for the day of signing")]
     Day,
+    /// The system gives no random bytes, which a SigV4A signature needs.
+    #[error("the system gives no random bytes")]
+    Random,
     /// The request has no `Host` header.
     #[error("the request has no Host header")]
     NoHost,
@@ -63,7 +66,9 @@ pub enum SignError {
 
 /// Signs `parts`: replaces `Authorization`, `X-Amz-Date` and `X-Amz-Security-Token`, and `X-Amz-Content-Sha256` where
 /// there is one or the payload needs one. All else stays as it is; call this after the last change to the headers.
-pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
+///
+/// The chain is for the chunks of the body, where they are signed one by one.
+pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<Chain, SignError> {
     let at = Moment::of(with.now);
     if at.day() != with.key.scope().date() {
         return Err(SignError::Day);
@@ -74,10 +79,11 @@ pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
     put_headers(parts, with, &at)?;
     let signed = covered(&parts.headers, with.also);
     let request = canonical::request(parts, with.style, &signed, &with.payload);
-    let signature = with.key.sign(&canonical::string_to_sign(&at, with.key.scope(), &request));
+    let to_sign = canonical::string_to_sign(&at, with.key.scope(), &request);
+    let signature = with.key.sign(&to_sign).ok_or(SignError::Random)?;
 
     let mut authorization = Vec::with_capacity(256 + signed.as_str().len());
-    for part in [ALGORITHM, " Credential=", with.access_key_id, "/"] {
+    for part in [with.key.scope().algorithm().name(), " Credential=", with.access_key_id, "/"] {
         authorization.extend_from_slice(part.as_bytes());
     }
     with.key.scope().write(&mut authorization);
@@ -87,7 +93,7 @@ pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<(), SignError> {
     let mut authorization = HeaderValue::try_from(authorization).map_err(|_| SignError::Credential)?;
     authorization.set_sensitive(true);
     parts.headers.insert(AUTHORIZATION, authorization);
-    Ok(())
+    Ok(Chain::new(with.key.clone(), at, &signature))
 }
 
 /// `host`, `x-amz-*`, and of what is wanted `also` that which is there and stays as it is.
@@ -101,6 +107,10 @@ fn covered(headers: &HeaderMap, also: &SignedHeaders) -> SignedHeaders {
 fn put_headers(parts: &mut Parts, with: &Signing<'_>, at: &Moment) -> Result<(), SignError> {
     let headers = &mut parts.headers;
     headers.insert(&header::DATE, HeaderValue::from_str(at.as_str()).map_err(|_| SignError::Day)?);
+    if with.key.scope().algorithm() == Algorithm::EcdsaP256 {
+        let regions = HeaderValue::from_str(with.key.scope().region()).map_err(|_| SignError::Credential)?;
+        headers.insert(&header::REGION_SET, regions);
+    }
     match with.session_token {
         Some(token) => {
             let mut token = HeaderValue::from_str(token.expose()).map_err(|_| SignError::Credential)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use super::{Claim, PathStyle, Payload, SigningKey, canonical, date::Moment};
+use super::{Chain, Claim, PathStyle, Payload, SigningKey, canonical, claim::Form, date::Moment, hex, legacy, query};
 use crate::clock::Timestamp;
 
 /// How far the clocks of client and gateway may lie apart.
@@ -45,6 +45,14 @@ pub enum SignatureError {
         /// Our time.
         now: String,
     },
+    /// The life of a presigned URL is over.
+    #[error("Request has expired: it was good until {until}, and the time here is {now}")]
+    UrlExpired {
+        /// Its end.
+        until: String,
+        /// Our time.
+        now: String,
+    },
     /// The body is not the one whose hash the client declared.
     #[error("The provided 'x-amz-content-sha256' header does not match what was computed.")]
     PayloadMismatch,
@@ -56,15 +64,31 @@ impl Claim {
         self.at.at()
     }
 
-    /// Is that within 15 minutes of `now`? Part of [`Claim::verify`]; alone, for before a body is read.
+    /// When a presigned URL ends; none for a signature in the header.
+    pub fn ends(&self) -> Option<Timestamp> {
+        match self.form {
+            Form::Header => None,
+            Form::Legacy { .. } => Some(self.at.at()),
+            Form::Query { expires } => Some(self.at.at().plus(expires)),
+        }
+    }
+
+    /// Is that within 15 minutes of `now`? A presigned URL may also be older, up to its own end. Part of
+    /// [`Claim::verify`]; alone, for before a body is read.
     pub fn check_clock(&self, now: Timestamp) -> Result<(), SignatureError> {
         let text = |at| Moment::of(at).as_str().to_owned();
-        let (signed, now) = (self.at.at(), Timestamp::from_millis(now.seconds() * 1000));
-        if signed < now.minus(TOLERANCE) {
+        let (signed, exactly, now) = (self.at.at(), now, Timestamp::from_millis(now.seconds() * 1000));
+        if let Some(until) = self.ends()
+            && until <= exactly
+        {
+            return Err(SignatureError::UrlExpired { until: text(until), now: text(now) });
+        }
+        if self.form == Form::Header && signed < now.minus(TOLERANCE) {
             let (signed, limit, now) = (text(signed), text(now.minus(TOLERANCE)), text(now));
             return Err(SignatureError::Expired { signed, limit, now });
         }
-        if signed > now.plus(TOLERANCE) {
+        // SigV2 says when it ends, and not when it was made.
+        if !matches!(self.form, Form::Legacy { .. }) && signed > now.plus(TOLERANCE) {
             let (signed, limit, now) = (text(signed), text(now.plus(TOLERANCE)), text(now));
             return Err(SignatureError::NotYetCurrent { signed, limit, now });
         }
@@ -87,11 +111,29 @@ impl Claim {
         if self.payload.is_some_and(|declared| declared != payload) {
             return Err(SignatureError::PayloadMismatch);
         }
-        let request = canonical::request(parts, style, &self.signed_headers, &payload);
-        let to_sign = canonical::string_to_sign(&self.at, &self.scope, &request);
-        let same_signature = key.verify(&to_sign, &self.signature);
+        let same_signature = self.is_signature_of(parts, style, key, &payload);
         let same_scope = key.scope() == &self.scope;
         if same_scope && same_signature { Ok(Verified { claim: self, payload }) } else { Err(SignatureError::Mismatch) }
+    }
+}
+
+impl Claim {
+    fn is_signature_of(&self, parts: &Parts, style: PathStyle, key: &SigningKey, payload: &Payload) -> bool {
+        let without = |left_out: &[&str]| {
+            let request = canonical::request_without(parts, style, &self.signed_headers, payload, left_out);
+            key.verify(&canonical::string_to_sign(&self.at, &self.scope, &request), self.signature.as_slice())
+        };
+        match &self.form {
+            Form::Header => without(&[]),
+            Form::Legacy { bucket } => {
+                key.verify(&legacy::string_to_sign(parts, &self.at, bucket.as_deref()), self.signature.as_slice())
+            }
+            // For some services the token is put in after signing, as AWS documents.
+            Form::Query { .. } => {
+                without(&[query::SIGNATURE])
+                    || (self.session_token.is_some() && without(&[query::SIGNATURE, "X-Amz-Security-Token"]))
+            }
+        }
     }
 }
 
@@ -104,6 +146,12 @@ impl Verified {
     /// What the signature says about the body.
     pub fn payload(&self) -> Payload {
         self.payload
+    }
+
+    /// The chain that the signatures of the body's chunks go on with, under the `key` that the head was verified with.
+    pub fn chain(&self, key: &SigningKey) -> Chain {
+        let head = hex::encode(self.claim.signature.as_slice());
+        Chain::new(key.clone(), self.claim.at, std::str::from_utf8(&head).unwrap_or_default())
     }
 
     /// Is `sha256` what the signature says of the body? True of any body that it says nothing about.

@@ -202,13 +202,20 @@ impl<K: Key> Span<K> {
 impl<A: Key, B: Key> Span<(A, B)> {
     /// The pairs that begin with `first`.
     pub fn of(first: &A) -> Self {
-        Self { lower: Bound::Included(encode(first)), ..Self::up_to(first) }
+        Self::beginning(encode(first))
     }
 
     /// The pairs that begin with `first` or with less.
     pub fn up_to(first: &A) -> Self {
+        Self { lower: Bound::Unbounded, ..Self::of(first) }
+    }
+}
+
+impl<K: Key> Span<K> {
+    /// The keys whose bytes begin with these.
+    fn beginning(bytes: Vec<u8>) -> Self {
         // The smallest bytes that are larger than all that begin with these.
-        let mut upper = encode(first);
+        let mut upper = bytes.clone();
         while upper.last() == Some(&u8::MAX) {
             upper.pop();
         }
@@ -219,7 +226,14 @@ impl<A: Key, B: Key> Span<(A, B)> {
             }
             None => Bound::Unbounded,
         };
-        Self { lower: Bound::Unbounded, upper, of: PhantomData }
+        Self { lower: Bound::Included(bytes), upper, of: PhantomData }
+    }
+}
+
+impl<B: Key> Span<(String, B)> {
+    /// The pairs whose text begins with `start`.
+    pub fn starting(start: &str) -> Self {
+        Self::beginning(start.as_bytes().to_vec())
     }
 }
 

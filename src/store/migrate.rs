@@ -2,17 +2,23 @@
 
 use std::ops::ControlFlow;
 
+use serde::{Serialize, de::DeserializeOwned};
+
 use super::{
-    Error, Order, Read, Span, Writer,
+    Error, Key, Order, Read, Span, Table, Writer,
     schema::{CURRENT, SCHEMA},
-    tables::access_requests::{self, ACCESS_REQUESTS},
+    tables::{
+        access_requests::{self, ACCESS_REQUESTS},
+        tokens::{self, TOKENS},
+        users::{self, USERS},
+    },
 };
 
 /// Brings records from one schema to the next.
 type Step = fn(&mut Writer) -> Result<(), Error>;
 
 /// The steps: the first leads from schema 1 to 2, the next from 2 to 3.
-const STEPS: [Step; CURRENT as usize - 1] = [index_access_requests];
+const STEPS: [Step; CURRENT as usize - 1] = [index_access_requests, index_people_and_tokens];
 
 /// Brings the database to the present schema; all or nothing.
 pub(super) fn to_current(writer: &mut Writer) -> Result<(), Error> {
@@ -36,27 +42,42 @@ fn run(writer: &mut Writer, steps: &[Step]) -> Result<(), Error> {
 
 /// Schema 2 has indexes of access requests.
 fn index_access_requests(writer: &mut Writer) -> Result<(), Error> {
+    each(writer, &ACCESS_REQUESTS, |writer, _, request| access_requests::reindex(writer, None, request))
+}
+
+/// Schema 3 has indexes and counts of people and of tokens.
+fn index_people_and_tokens(writer: &mut Writer) -> Result<(), Error> {
+    each(writer, &USERS, |writer, _, record| users::reindex(writer, None, &record.user))?;
+    each(writer, &TOKENS, |writer, sha256, record| tokens::reindex(writer, sha256, None, Some(record)))
+}
+
+/// Does `work` with each record of a table that it does not change.
+fn each<K: Key, V: Serialize + DeserializeOwned>(
+    writer: &mut Writer,
+    table: &Table<K, V>,
+    work: impl Fn(&mut Writer, &K, &V) -> Result<(), Error>,
+) -> Result<(), Error> {
     // A thousand at a time: what is in memory must not grow with the table.
     const AT_ONCE: usize = 1000;
     let mut span = Span::all();
     loop {
         let mut some = Vec::new();
-        writer.visit(&ACCESS_REQUESTS, &span, Order::Ascending, |_, request| {
-            some.push(request);
+        writer.visit(table, &span, Order::Ascending, |key, value| {
+            some.push((key, value));
             Ok::<_, Error>(if some.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
-        for request in &some {
-            access_requests::reindex(writer, None, request)?;
+        for (key, value) in &some {
+            work(writer, key, value)?;
         }
-        let Some(last) = some.last() else { return Ok(()) };
-        span = Span::all().after(&last.id);
+        let Some((last, _)) = some.last() else { return Ok(()) };
+        span = Span::all().after(last);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{MasterKey, Store, Table},
+        super::{MasterKey, Store},
         *,
     };
 

@@ -6,10 +6,10 @@ use crate::{
     model::UserName,
     secret::Secret,
     store::{
-        Order, Read, Span,
+        Read,
         tables::{
-            tokens::{TOKENS, TokenRecord},
-            users::{USERS, UserRecord},
+            tokens::{self, TokenRecord},
+            users::{self, USERS, UserRecord},
         },
     },
 };
@@ -47,7 +47,7 @@ impl Caller {
                 return Err(Error::conflict("the password was changed a moment ago"));
             }
             kept.password.clone_from(&hash);
-            tx.writer.put(&USERS, &me.name, &kept)?;
+            users::put(tx.writer, &kept)?;
             self.end(tx, |_| true)?;
             self.replace_session(tx, &session)?;
             tx.record(Act { action: "user.change_password", subject: me.name.to_string(), ..Act::default() })?;
@@ -109,7 +109,7 @@ impl Caller {
         let mut ended = 0;
         for (key, record) in own(tx.writer, &self.user.name)? {
             if key != self.token.sha256 && which(&record) {
-                tx.writer.remove(&TOKENS, &key)?;
+                tokens::remove(tx.writer, &key)?;
                 ended += 1;
             }
         }
@@ -119,6 +119,5 @@ impl Caller {
 
 /// The person's sessions, API tokens left out.
 fn own(read: &impl Read, user: &UserName) -> Result<Vec<(String, TokenRecord)>, Error> {
-    let all = read.all(&TOKENS, &Span::all(), Order::Ascending)?;
-    Ok(all.into_iter().filter(|(_, record)| record.user == *user && record.name.is_none()).collect())
+    Ok(tokens::of(read, user)?.into_iter().filter(|(_, record)| record.name.is_none()).collect())
 }

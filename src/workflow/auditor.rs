@@ -39,6 +39,14 @@ impl Caller {
         Ok(Auditor { caller: self, scope: scope.cloned() })
     }
 
+    /// Whose use of an environment the caller may see: everybody's, for who decides or audits there, or their own.
+    pub fn whose_use(&self, environment: &EnvironmentId) -> Result<Option<UserName>, Error> {
+        self.environment(environment)?;
+        let everybodys = [Permission::AccessRequestsManage, Permission::AuditRead];
+        let may = everybodys.into_iter().any(|permission| self.may(permission, Some(environment)));
+        Ok((!may).then(|| self.user.name.clone()))
+    }
+
     /// What happened to an access request that the caller may see, the oldest first.
     pub fn history(&self, id: &AccessRequestId) -> Result<Vec<WorkflowEvent>, Error> {
         self.access_request(id)?;

@@ -9,7 +9,11 @@ use crate::{
     secret::Secret,
     store::{
         Read as _,
-        tables::{environments::ENVIRONMENTS, tokens::TOKENS, users::USERS},
+        tables::{
+            environments::ENVIRONMENTS,
+            tokens::{self, TOKENS},
+            users::USERS,
+        },
     },
 };
 
@@ -65,7 +69,7 @@ impl Workflow {
             // It may have ended meanwhile, and must not come back.
             if let Some(mut record) = tx.writer.find(&TOKENS, sha256)? {
                 record.last_used_at = Some(tx.now);
-                tx.writer.put(&TOKENS, sha256, &record)?;
+                tokens::put(tx.writer, sha256, &record)?;
             }
             Ok(())
         });

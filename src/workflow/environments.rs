@@ -5,14 +5,18 @@ use super::{
     caller::{demand, sees_environment},
     credentials,
     error::Checks,
-    requests,
+    people, requests,
     transaction::{Act, Touched},
 };
 use crate::{
     model::{AccountId, CredentialId, Environment, EnvironmentId, Permission, User},
     store::{
         Order, Read, Span,
-        tables::{credentials::CREDENTIALS, environments::ENVIRONMENTS, users::USERS},
+        tables::{
+            credentials::CREDENTIALS,
+            environments::ENVIRONMENTS,
+            users::{self, USERS},
+        },
     },
 };
 
@@ -162,11 +166,10 @@ impl EnvironmentAdministrator<'_> {
             }
             requests::refuse_if_environment_in_use(tx, id)?;
             // What was given for this environment must not come back with another one of the same name.
-            for (name, mut held) in tx.writer.all(&USERS, &Span::all(), Order::Ascending)? {
-                let before = held.user.roles.len();
-                held.user.roles.retain(|role| role.environment.as_ref() != Some(id));
-                if held.user.roles.len() != before {
-                    tx.writer.put(&USERS, &name, &held)?;
+            for name in people::holders(tx.writer, id)? {
+                if let Some(mut held) = tx.writer.find(&USERS, &name)? {
+                    held.user.roles.retain(|role| role.environment.as_ref() != Some(id));
+                    users::put(tx.writer, &held)?;
                 }
             }
             credentials::set_links(tx, id, &[])?;

@@ -9,7 +9,7 @@ use crate::{
         tables::{
             access_keys::ACCESS_KEYS,
             access_requests::{ACCESS_REQUESTS, DEADLINES},
-            tokens::TOKENS,
+            tokens::{self, TOKENS_BY_END},
         },
     },
 };
@@ -41,14 +41,13 @@ impl Workflow {
     /// Tokens are looked at when they are used: forgetting them only saves room, and can wait for an occasion.
     fn forget_tokens(&self) -> Result<(), Error> {
         let now = self.0.clock.now();
-        let mut expired = self.read()?.all(&TOKENS, &Span::all(), Order::Ascending)?;
-        expired.retain(|(_, record)| record.expires_at <= now);
+        let expired = self.read()?.all(&TOKENS_BY_END, &Span::up_to(&now), Order::Ascending)?;
         if expired.is_empty() {
             return Ok(());
         }
         self.commit(None, |tx| {
-            for (key, _) in &expired {
-                tx.writer.remove(&TOKENS, key)?;
+            for ((_, sha256), _) in &expired {
+                tokens::remove(tx.writer, sha256)?;
             }
             Ok(())
         })

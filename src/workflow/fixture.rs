@@ -17,7 +17,7 @@ use crate::{
     secret::Secret,
     store::{
         MasterKey, Store,
-        tables::users::{USERS, UserRecord},
+        tables::users::{self, UserRecord},
     },
 };
 
@@ -66,7 +66,7 @@ impl Fixture {
         let user =
             User { name: user(name), roles, disabled: false, created_at: self.clock.now(), second_factor: false };
         let record = UserRecord { user: user.clone(), password: String::new() };
-        self.workflow.commit(None, |tx| Ok(tx.writer.put(&USERS, &record.user.name, &record)?)).unwrap();
+        self.workflow.commit(None, |tx| Ok(users::put(tx.writer, &record)?)).unwrap();
         let token = TokenOf { sha256: String::new(), is_session: true, expires_at: Timestamp::MAX };
         Caller { workflow: self.workflow.clone(), user, token }
     }

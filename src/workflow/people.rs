@@ -1,14 +1,16 @@
 //! People and their roles.
 
+use std::{collections::BTreeSet, ops::ControlFlow};
+
 use super::{Caller, Error, Page, PageRequest, Transaction, caller::demand, error::Checks, tokens, transaction::Act};
 use crate::{
-    model::{EnvironmentId, Permission, RoleAssignment, User, UserName},
+    model::{EnvironmentId, Permission, Role, RoleAssignment, User, UserName},
     secret::Secret,
     store::{
-        Order, Read as _, Span,
+        Order, Read, Span,
         tables::{
             environments::ENVIRONMENTS,
-            users::{USERS, UserRecord},
+            users::{self, HOLDERS, USERS, USERS_BY_ENDING, UserRecord},
         },
     },
 };
@@ -61,22 +63,42 @@ impl Administrator<'_> {
         page.fill(&reader, &USERS, &span, Order::Ascending, |record| Ok(Some(record.user)))
     }
 
-    /// Those whose name holds `text`, in any case, by name.
+    /// Those whose name holds `text`, in any case: by what their names are from there on.
     pub fn find_users(&self, text: &str, page: &PageRequest) -> Result<Page<User>, Error> {
         let wanted = text.to_lowercase();
-        let span = page.rest(Span::all(), Order::Ascending, |name| UserName::new(name).ok())?;
-        let reader = self.caller.workflow.read()?;
-        page.fill(&reader, &USERS, &span, Order::Ascending, |record| {
-            Ok(record.user.name.as_str().to_lowercase().contains(&wanted).then_some(record.user))
-        })
+        if wanted.is_empty() || wanted.contains('\0') {
+            return if wanted.is_empty() {
+                self.users(page)
+            } else {
+                Ok(Page { items: Vec::new(), next_cursor: None })
+            };
+        }
+        // The place in the index is told by the person: each is shown at the first place that fits.
+        let place = |name: UserName| {
+            let folded = users::folded(&name);
+            let ending = folded.find(&wanted).and_then(|start| folded.get(start..))?.to_owned();
+            Some((ending, name))
+        };
+        let span = Span::starting(&wanted);
+        let span = page.rest(span, Order::Ascending, |name| UserName::new(name).ok().and_then(place))?;
+        let (reader, limit) = (self.caller.workflow.read()?, page.limit.clamp(1, 1000));
+        let mut found = Page { items: Vec::<User>::new(), next_cursor: None };
+        reader.visit(&USERS_BY_ENDING, &span, Order::Ascending, |(ending, name), ()| {
+            if place(name.clone()).is_some_and(|(first, _)| first == ending) {
+                if found.items.len() == limit {
+                    found.next_cursor = found.items.last().map(|user| user.name.to_string());
+                    return Ok(ControlFlow::Break(()));
+                }
+                found.items.extend(reader.find(&USERS, &name)?.map(|record| record.user));
+            }
+            Ok::<_, Error>(ControlFlow::Continue(()))
+        })?;
+        Ok(found)
     }
 
     /// Those who hold a role in this environment, by name.
     pub fn holders(&self, environment: &EnvironmentId) -> Result<Vec<UserName>, Error> {
-        let everybody = self.caller.workflow.read()?.all(&USERS, &Span::all(), Order::Ascending)?;
-        let holds =
-            |record: &UserRecord| record.user.roles.iter().any(|held| held.environment.as_ref() == Some(environment));
-        Ok(everybody.into_iter().filter(|(_, record)| holds(record)).map(|(name, _)| name).collect())
+        Ok(holders(&self.caller.workflow.read()?, environment)?.into_iter().collect())
     }
 
     /// One person.
@@ -100,7 +122,7 @@ impl Administrator<'_> {
                 second_factor: false,
             };
             let record = UserRecord { user: user.clone(), password: password.clone() };
-            tx.writer.put(&USERS, &user.name, &record)?;
+            users::put(tx.writer, &record)?;
             record_act(tx, "user.create", &user, Some(describe(&user.roles)))?;
             Ok(user)
         })
@@ -134,7 +156,7 @@ impl Administrator<'_> {
                 }
                 record_act(tx, if disabled { "user.disable" } else { "user.enable" }, &record.user, None)?;
             }
-            tx.writer.put(&USERS, name, &record)?;
+            users::put(tx.writer, &record)?;
             refuse_without_administrator(tx)?;
             Ok(record.user)
         })
@@ -163,7 +185,7 @@ impl Administrator<'_> {
             if roles != record.user.roles {
                 record.user.roles = roles;
                 record_act(tx, "user.change_roles", &record.user, Some(describe(&record.user.roles)))?;
-                tx.writer.put(&USERS, name, &record)?;
+                users::put(tx.writer, &record)?;
                 refuse_without_administrator(tx)?;
             }
             Ok(record.user)
@@ -198,9 +220,27 @@ fn checked_roles(tx: &Transaction<'_>, roles: &[RoleAssignment]) -> Result<Vec<R
 
 /// Somebody must be able to let the others in again.
 fn refuse_without_administrator(tx: &Transaction<'_>) -> Result<(), Error> {
-    let everybody = tx.writer.all(&USERS, &Span::all(), Order::Ascending)?;
-    let anybody = everybody.iter().any(|(_, record)| record.user.may(Permission::UsersManage, None));
-    if anybody { Ok(()) } else { Err(Error::conflict("the last administrator can't be disabled or lose that role")) }
+    for role in Role::ALL.into_iter().filter(|role| role.permissions().contains(&Permission::UsersManage)) {
+        let mut anybody = false;
+        tx.writer.visit(&HOLDERS, &Span::of(&(None, role)), Order::Ascending, |(_, name), ()| {
+            anybody = tx.user(&name)?.is_some_and(|user| user.may(Permission::UsersManage, None));
+            Ok::<_, Error>(if anybody { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if anybody {
+            return Ok(());
+        }
+    }
+    Err(Error::conflict("the last administrator can't be disabled or lose that role"))
+}
+
+/// Those who hold a role in this environment.
+pub(super) fn holders(read: &impl Read, environment: &EnvironmentId) -> Result<BTreeSet<UserName>, Error> {
+    let mut holders = BTreeSet::new();
+    for role in Role::ALL {
+        let held = read.all(&HOLDERS, &Span::of(&(Some(environment.clone()), role)), Order::Ascending)?;
+        holders.extend(held.into_iter().map(|((_, name), ())| name));
+    }
+    Ok(holders)
 }
 
 fn record_act(

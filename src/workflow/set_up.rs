@@ -10,7 +10,7 @@ use crate::{
         Order, Read, Span,
         tables::{
             set_up::{SET_UP, SetUpRecord},
-            users::{USERS, UserRecord},
+            users::{self, USERS, UserRecord},
         },
     },
 };
@@ -90,7 +90,7 @@ impl Workflow {
                 created_at: tx.now,
                 second_factor: false,
             };
-            tx.writer.put(&USERS, name, &UserRecord { user: user.clone(), password: password.clone() })?;
+            users::put(tx.writer, &UserRecord { user: user.clone(), password: password.clone() })?;
             session.keep(tx)?;
             record_finished(tx, name)?;
             Ok(session.signed_in(user))

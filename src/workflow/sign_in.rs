@@ -13,7 +13,7 @@ use crate::{
     store::{
         Read as _,
         tables::{
-            tokens::{TOKENS, TokenRecord},
+            tokens::{self, TOKENS, TokenRecord},
             users::{USERS, UserRecord},
         },
     },
@@ -166,7 +166,7 @@ impl Caller {
     /// Ends the session, or the API token, that the caller came with.
     pub fn sign_out(&self) -> Result<(), Error> {
         self.act(|tx, me| {
-            tx.writer.remove(&TOKENS, &self.token.sha256)?;
+            tokens::remove(tx.writer, &self.token.sha256)?;
             tx.record(Act { action: "session.end", subject: me.name.to_string(), ..Act::default() })
         })
     }
@@ -174,7 +174,7 @@ impl Caller {
     /// Keeps `session` in the place of the one that the caller came with.
     pub(super) fn replace_session(&self, tx: &mut Transaction<'_>, session: &NewSession) -> Result<(), Error> {
         // Ended meanwhile: it must not come back.
-        if !tx.writer.remove(&TOKENS, &self.token.sha256)? {
+        if !tokens::remove(tx.writer, &self.token.sha256)? {
             return Err(Error::Unauthenticated);
         }
         session.keep(tx)
@@ -209,7 +209,7 @@ pub(super) fn renewed(caller: &Caller) -> Result<NewSession, Error> {
 
 impl NewSession {
     pub(super) fn keep(&self, tx: &mut Transaction<'_>) -> Result<(), Error> {
-        Ok(tx.writer.put(&TOKENS, &random::token_sha256(&self.token), &self.record)?)
+        Ok(tokens::put(tx.writer, &random::token_sha256(&self.token), &self.record)?)
     }
 
     pub(super) fn signed_in(&self, user: User) -> SignedIn {

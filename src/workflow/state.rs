@@ -9,7 +9,7 @@ use crate::{
     secret::Secret,
     store::{
         Order, Read as _, SCHEMA_VERSION, Span,
-        tables::{credentials::CREDENTIALS, environments::ENVIRONMENTS, events::EVENTS, tokens::TOKENS, users::USERS},
+        tables::{counts, credentials::CREDENTIALS, environments::ENVIRONMENTS, events::EVENTS, tokens::TOKENS_BY_END},
     },
 };
 
@@ -21,9 +21,9 @@ pub struct StateSummary {
     /// How often it was written to.
     pub commits: u64,
     /// People who may sign in.
-    pub people: usize,
+    pub people: u64,
     /// People who may not.
-    pub disabled_people: usize,
+    pub disabled_people: u64,
     /// Environments.
     pub environments: usize,
     /// Real credentials.
@@ -33,9 +33,9 @@ pub struct StateSummary {
     /// Keys that work now.
     pub active_keys: usize,
     /// Sessions that have not ended.
-    pub sessions: usize,
+    pub sessions: u64,
     /// API tokens that have not ended.
-    pub api_tokens: usize,
+    pub api_tokens: u64,
     /// When the newest act was recorded.
     pub newest_event_at: Option<Timestamp>,
 }
@@ -45,34 +45,30 @@ impl Administrator<'_> {
     pub fn state(&self) -> Result<StateSummary, Error> {
         let workflow = &self.caller.workflow;
         let (reader, now) = (workflow.read()?, workflow.0.clock.now());
-        let count = |of: &mut usize| {
-            *of += 1;
+        let mut environments = 0;
+        reader.visit(&ENVIRONMENTS, &Span::all(), Order::Ascending, |_, _| {
+            environments += 1;
             Ok::<_, Error>(ControlFlow::Continue(()))
-        };
-        let (mut people, mut disabled, mut environments, mut sessions, mut tokens) = (0, 0, 0, 0, 0);
-        reader.visit(&USERS, &Span::all(), Order::Ascending, |_, record| {
-            count(if record.user.disabled { &mut disabled } else { &mut people })
         })?;
-        reader.visit(&ENVIRONMENTS, &Span::all(), Order::Ascending, |_, _| count(&mut environments))?;
-        reader.visit(&TOKENS, &Span::all(), Order::Ascending, |_, record| {
-            if record.expires_at <= now {
-                return Ok(ControlFlow::Continue(()));
-            }
-            count(if record.name.is_some() { &mut tokens } else { &mut sessions })
+        // Those that have ended and were not forgotten yet.
+        let (mut sessions, mut tokens) = (0, 0);
+        reader.visit(&TOKENS_BY_END, &Span::up_to(&now), Order::Ascending, |_, is_session| {
+            *(if is_session { &mut sessions } else { &mut tokens }) += 1;
+            Ok::<_, Error>(ControlFlow::Continue(()))
         })?;
         let credentials = reader.all(&CREDENTIALS, &Span::all(), Order::Ascending)?;
         let unchecked = credentials.iter().filter(|(_, record)| record.credential.checked.is_none());
         Ok(StateSummary {
             schema: SCHEMA_VERSION,
             commits: reader.version()?,
-            people,
-            disabled_people: disabled,
+            people: counts::of(&reader, counts::PEOPLE)?,
+            disabled_people: counts::of(&reader, counts::DISABLED_PEOPLE)?,
             environments,
             unchecked_credentials: unchecked.map(|(id, record)| (id.clone(), record.credential.name.clone())).collect(),
             credentials: credentials.len(),
             active_keys: workflow.0.publisher.current().grants.values().filter(|live| live.grant.active).count(),
-            sessions,
-            api_tokens: tokens,
+            sessions: counts::of(&reader, counts::SESSIONS)?.saturating_sub(sessions),
+            api_tokens: counts::of(&reader, counts::API_TOKENS)?.saturating_sub(tokens),
             newest_event_at: reader.first(&EVENTS, &Span::all(), Order::Descending)?.map(|(_, event)| event.at),
         })
     }

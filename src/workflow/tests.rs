@@ -263,13 +263,37 @@ fn an_approval_is_looked_at_whole() {
     let operations = "allow_credential_operations";
     assert_eq!(fields, ["credential", "policy_group", "expires_at", operations, operations, operations]);
     let id = dora.requester(&env("dev")).unwrap().submit(&wish(&["sts", "dynamodb", "sts"], None)).unwrap().request.id;
+    let linked = fixture.credential("3", &["dev"]);
+    let by_name = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    // Only what hands out credentials can be allowed by name: what a wrong name would come to allow, nobody knows.
+    for (name, rule) in [
+        ("sts:GetCallerIdentity", "must be an operation that hands out cloud credentials"),
+        ("sts:AssumeRoleAgain", "must be an operation that hands out cloud credentials"),
+        ("sts:assumerole", "must be an operation that hands out cloud credentials"),
+        ("sts:*", "must be an operation that hands out cloud credentials"),
+        ("sts: AssumeRole", "must be an operation that hands out cloud credentials"),
+        ("dynamodb:AssumeRole", "must be an operation that hands out cloud credentials"),
+        ("lambda:AssumeRole", "must be an operation of a requested service"),
+        ("AssumeRole", "must be of the form service:Operation"),
+    ] {
+        bad.allow_credential_operations = by_name(&["sts:AssumeRole", name]);
+        bad.policy_group = None;
+        bad.expires_at = None;
+        bad.credential = linked.id.clone();
+        let Err(Error::Invalid(errors)) = ann.approver(&id).unwrap().approve(&bad) else { panic!("accepted {name}") };
+        let [error] = &errors[..] else { panic!("{errors:?}") };
+        assert_eq!((error.field, &error.message), (operations, &format!("{rule}; not {name:?}")));
+    }
     bad = Approval {
-        allow_credential_operations: vec!["sts:AssumeRole".into()],
+        allow_credential_operations: by_name(&["sts:GetSessionToken", "sts:AssumeRole", "sts:AssumeRole"]),
         expires_at: Some(fixture.clock.now().plus(DAY)),
-        ..approval(&fixture.credential("3", &["dev"]))
+        ..approval(&linked)
     };
     let good = ann.approver(&id).unwrap().approve(&bad).unwrap().request;
-    assert_eq!(good.allow_credential_operations, ["sts:AssumeRole"]);
+    assert_eq!(good.allow_credential_operations, ["sts:AssumeRole", "sts:GetSessionToken"]);
+    let event = dora.history(&id).unwrap().pop().unwrap();
+    assert_eq!(event.action, "access_request.approve");
+    assert!(event.detail.unwrap().contains("; may call sts:AssumeRole, sts:GetSessionToken"));
     assert_eq!(good.expires_at, bad.expires_at);
 }
 

@@ -8,8 +8,8 @@ use crate::{
     model::UserName,
     secret::Secret,
     store::{
-        Order, Read, Span,
-        tables::tokens::{TOKENS, TokenRecord},
+        Read,
+        tables::tokens::{self as table, TokenRecord},
     },
 };
 
@@ -62,7 +62,7 @@ impl Caller {
                 client: None,
                 last_used_at: None,
             };
-            tx.writer.put(&TOKENS, &random::token_sha256(&token), &record)?;
+            table::put(tx.writer, &random::token_sha256(&token), &record)?;
             record_act(tx, "token.create", &record.id, &new.name)?;
             Ok(ApiToken {
                 id: record.id,
@@ -100,8 +100,7 @@ impl Administrator<'_> {
 
 /// The person's API tokens, sessions left out.
 fn of(read: &impl Read, user: &UserName) -> Result<Vec<ApiToken>, Error> {
-    let all = read.all(&TOKENS, &Span::all(), Order::Ascending)?;
-    let theirs = all.into_iter().filter(|(_, record)| record.user == *user).filter_map(|(_, record)| {
+    let theirs = table::of(read, user)?.into_iter().filter_map(|(_, record)| {
         let TokenRecord { id, name, created_at, expires_at, .. } = record;
         name.map(|name| ApiToken { id, name, created_at, expires_at })
     });
@@ -111,30 +110,29 @@ fn of(read: &impl Read, user: &UserName) -> Result<Vec<ApiToken>, Error> {
 }
 
 fn delete(tx: &mut Transaction<'_>, user: &UserName, id: &str) -> Result<(), Error> {
-    let all = tx.writer.all(&TOKENS, &Span::all(), Order::Ascending)?;
-    let (key, name) = all
+    let (key, name) = table::of(tx.writer, user)?
         .into_iter()
-        .find(|(_, record)| record.id == id && record.user == *user)
+        .find(|(_, record)| record.id == id)
         .and_then(|(key, record)| Some((key, record.name?)))
         .ok_or(Error::NotFound("token"))?;
-    tx.writer.remove(&TOKENS, &key)?;
+    table::remove(tx.writer, &key)?;
     record_act(tx, "token.delete", id, &name)
 }
 
 /// Ends all sessions and API tokens of a person.
 pub(super) fn end_all(tx: &mut Transaction<'_>, user: &UserName) -> Result<(), Error> {
-    end(tx, |record| record.user == *user)
+    end(tx, user, |_| true)
 }
 
 /// Ends all sessions of a person; API tokens go on working.
 pub(super) fn end_sessions(tx: &mut Transaction<'_>, user: &UserName) -> Result<(), Error> {
-    end(tx, |record| record.user == *user && record.name.is_none())
+    end(tx, user, |record| record.name.is_none())
 }
 
-fn end(tx: &mut Transaction<'_>, which: impl Fn(&TokenRecord) -> bool) -> Result<(), Error> {
-    for (key, record) in tx.writer.all(&TOKENS, &Span::all(), Order::Ascending)? {
+fn end(tx: &mut Transaction<'_>, user: &UserName, which: impl Fn(&TokenRecord) -> bool) -> Result<(), Error> {
+    for (key, record) in table::of(tx.writer, user)? {
         if which(&record) {
-            tx.writer.remove(&TOKENS, &key)?;
+            table::remove(tx.writer, &key)?;
         }
     }
     Ok(())

@@ -301,16 +301,6 @@ def test_a_scope_that_disagrees_with_the_host(region: str, service: str, way: Wa
 # Size
 
 
-def test_a_body_over_the_limit(way: Way):
-    """DynamoDB declares no hash, so the gateway would have to hold the body; 16 MiB is the most it does."""
-    client = way.boto3("dynamodb")
-    item = {"id": {"S": "1"}, "blob": {"B": bytes(13 << 20)}}  # base64 makes it a third longer
-    got = refusal(client.put_item, TableName="orders", Item=item)
-    assert (got.status, got.code, got.retries) == (413, "RequestEntityTooLarge", 0)
-    assert "16777216" in got.message
-    assert "gateway.max_buffered_body" in got.message
-
-
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_body_over_the_limit_in_xml_and_however_framed(framing: str, way: Way, gateway: Gateway):
     body = b"Action=Publish&Version=2010-03-31&Message=" + b"x" * (17 << 20)

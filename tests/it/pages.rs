@@ -10,3 +10,4 @@ mod scale;
 mod second_factor;
 mod sessions;
 mod setup;
+mod usage;

@@ -8,10 +8,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 use csg::{
     clock::{Clock, Timestamp},
     cloud::aws::Catalogue,
-    model::{CloudId, EnvironmentId, Publisher, ServiceId, Status, UserName},
+    model::{CloudId, EnvironmentId, Publisher, ServiceId, Status, User, UserName},
     secret::Secret,
     store::{MasterKey, Store},
-    workflow::{AccessRequestView, Caller, Error, Origin, Page, PageRequest, RequestFilter, Workflow},
+    workflow::{AccessRequestView, Caller, Error, Origin, Page, PageRequest, RequestFilter, UserChange, Workflow},
 };
 
 use crate::api::harness::PASSWORD;
@@ -84,4 +84,36 @@ fn a_database_of_schema_1_is_found_in_by_all_that_its_requests_are() {
     drop((root, workflow));
     // Opened a second time there is nothing left to do.
     check(&open_at(&directory.path().join("csg.redb")));
+}
+
+#[test]
+fn a_database_of_schema_2_knows_its_people_and_tokens_by_index() {
+    let (directory, workflow) = open(2);
+    let check = |workflow: &Workflow, sessions: u64| {
+        let root = sign_in(workflow, "root");
+        let administrator = root.administrator().unwrap();
+        let names = |people: Vec<User>| people.into_iter().map(|user| user.name.to_string()).collect::<Vec<_>>();
+        let page = |cursor| PageRequest { limit: 2, cursor };
+        let found = administrator.find_users("AN", &page(None)).unwrap();
+        let rest = administrator.find_users("AN", &page(found.next_cursor)).unwrap();
+        assert_eq!((names(found.items), names(rest.items)), (vec!["dan".into(), "banana".into()], vec!["anna".into()]));
+        assert_eq!(rest.next_cursor, None);
+        let holders = administrator.holders(&EnvironmentId::new("dev").unwrap()).unwrap();
+        assert_eq!(holders.iter().map(UserName::as_str).collect::<Vec<_>>(), ["banana", "dan", "dora"]);
+        let state = administrator.state().unwrap();
+        assert_eq!((state.people, state.disabled_people), (7, 1));
+        // One of the two API tokens has ended since.
+        assert_eq!((state.sessions, state.api_tokens), (sessions, 1));
+        let tokens = administrator.api_tokens(&UserName::new("dora").unwrap()).unwrap();
+        assert_eq!(tokens.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["nightly build"]);
+        let last = administrator.change_user(
+            &UserName::new("root").unwrap(),
+            &UserChange { disabled: Some(true), ..UserChange::default() },
+        );
+        assert_eq!(last.unwrap_err().to_string(), "the last administrator can't be disabled or lose that role");
+    };
+    check(&workflow, 6);
+    drop(workflow);
+    // Opened a second time there is nothing left to do.
+    check(&open_at(&directory.path().join("csg.redb")), 7);
 }

@@ -6,13 +6,15 @@
 //! | --- | --- |
 //! | `botocore` | the version whose models it was made from |
 //! | `partition` | id, DNS suffix, dual-stack suffix, global region, regions |
-//! | `service` | botocore's id, name, a line about it; the lines below belong to it up to the next one |
+//! | `domain` | a DNS suffix of hosts that lie under none of the partitions' |
+//! | `service` | botocore's id, category, name, a line about it; the lines below belong to it up to the next one |
 //! | `protocol` | wire protocols accepted, the SDKs' own first |
 //! | `path` | `once`: the canonical path is encoded once and not normalised (S3) |
+//! | `sigv4a` | `yes`: SigV4A is taken for it, at some host at least |
 //! | `target` | prefix of `X-Amz-Target` |
-//! | `xml` | API version, XML namespace of its answers |
-//! | `host` | template, signing name, signing region (`=` the host's own, `*` the partition's global one), places: partitions, regions, or `*` for all |
-//! | `op` | operation, `credentials` if its answer hands them out, and for REST: method, path template |
+//! | `xml` | API version, XML namespace of its answers (`-` where the model tells none) |
+//! | `host` | template, signing name, signing region (`=` the host's own, `*` the partition's global one, `?` any, `~` SigV4A's region sets), places: partitions, regions, or `*` for all |
+//! | `op` | operation, what is remarkable about it, and for REST: method, path template, and what else must hold |
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -21,9 +23,9 @@ use std::{
 
 use super::{
     host::{Form, SigningRegion},
-    route::Router,
+    route::{Condition, Router},
 };
-use crate::model::{Operation, ServiceId};
+use crate::model::{Auth, Operation, ServiceId};
 
 /// AWS as the gateway knows it.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct Catalogue {
     pub(super) regions: HashMap<&'static str, Region>,
     pub(super) services: Vec<Service>,
     pub(super) forms: HashMap<&'static str, Vec<Form>>,
+    /// DNS suffixes of hosts that lie under none of the partitions'.
+    domains: Vec<&'static str>,
 }
 
 /// A service of AWS.
@@ -41,12 +45,16 @@ pub struct Catalogue {
 pub struct Service {
     /// botocore's id: `dynamodb`.
     pub id: ServiceId,
+    /// What it is listed under: `database`.
+    pub category: &'static str,
     /// The name people use: `DynamoDB`.
     pub name: &'static str,
     /// What it is, in a line.
     pub about: &'static str,
     /// The protocols it is spoken to in; the first is what SDKs use.
     pub protocols: Vec<Protocol>,
+    /// Is SigV4A taken for it, at some of its hosts at least?
+    pub takes_sigv4a: bool,
     pub(super) path_once: bool,
     pub(super) target: Option<&'static str>,
     pub(super) api_version: Option<&'static str>,
@@ -122,7 +130,8 @@ impl Catalogue {
 
     /// The DNS suffixes under which all of its hosts lie: what the CA may vouch for.
     pub fn permitted_domains(&self) -> Vec<&'static str> {
-        let all: BTreeSet<_> = self.partitions.iter().flat_map(|p| p.suffixes.map(|(_, suffix)| suffix)).collect();
+        let suffixes = self.partitions.iter().flat_map(|p| p.suffixes.map(|(_, suffix)| suffix));
+        let all: BTreeSet<_> = suffixes.chain(self.domains.iter().copied()).collect();
         all.into_iter().collect()
     }
 
@@ -133,6 +142,7 @@ impl Catalogue {
             regions: HashMap::new(),
             services: Vec::new(),
             forms: HashMap::new(),
+            domains: Vec::new(),
         };
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
             let mut fields = line.split('\t');
@@ -148,10 +158,11 @@ impl Catalogue {
     fn take(&mut self, kind: &str, fields: &mut Fields) -> Result<(), &'static str> {
         match kind {
             "botocore" => self.botocore = next(fields)?,
+            "domain" => self.domains.push(next(fields)?),
             "partition" => self.take_partition(fields)?,
             "service" => {
                 let id = ServiceId::new(next(fields)?).map_err(|_| "not a service id")?;
-                self.services.push(Service::new(id, next(fields)?, next(fields)?));
+                self.services.push(Service::new(id, next(fields)?, next(fields)?, next(fields)?));
             }
             "host" => {
                 let service = self.services.len().checked_sub(1).ok_or("a host before any service")?;
@@ -184,6 +195,8 @@ impl Catalogue {
         let template = next(fields)?;
         let signing_name = next(fields)?;
         let signing_region = match next(fields)? {
+            "?" => SigningRegion::Any,
+            "~" => SigningRegion::Set,
             "=" => SigningRegion::OfHost,
             "*" => SigningRegion::Global,
             region => SigningRegion::Fixed(region),
@@ -210,12 +223,14 @@ impl Catalogue {
 }
 
 impl Service {
-    fn new(id: ServiceId, name: &'static str, about: &'static str) -> Self {
+    fn new(id: ServiceId, category: &'static str, name: &'static str, about: &'static str) -> Self {
         Self {
             id,
+            category,
             name,
             about,
             protocols: Vec::new(),
+            takes_sigv4a: false,
             path_once: false,
             target: None,
             api_version: None,
@@ -246,17 +261,26 @@ impl Service {
                 self.protocols = fields.map(Protocol::from_name).collect::<Option<_>>().ok_or("unknown protocol")?;
             }
             "path" => self.path_once = next(fields)? == "once",
+            "sigv4a" => self.takes_sigv4a = next(fields)? == "yes",
             "target" => self.target = Some(next(fields)?),
             "xml" => {
                 self.api_version = Some(next(fields)?);
-                self.xml_namespace = Some(next(fields)?);
+                self.xml_namespace = Some(next(fields)?).filter(|uri| *uri != "-");
             }
             "op" => {
-                let name = next(fields)?;
-                let operation = Operation { name, hands_out_credentials: next(fields)? == "credentials" };
-                self.operations.insert(name, operation);
+                let operation = operation(next(fields)?, next(fields)?)?;
+                self.operations.insert(operation.name, operation);
                 if let Some(method) = fields.next() {
-                    self.routes.add(method, next(fields)?, operation);
+                    let template = next(fields)?;
+                    let condition =
+                        match fields.next().map(|condition| condition.split_once(' ').unwrap_or((condition, ""))) {
+                            None => None,
+                            Some(("header", name)) => Some(Condition::Header(name)),
+                            Some(("signed", name)) => Some(Condition::Signed(name)),
+                            Some(("never", "")) => return Ok(()),
+                            Some(_) => return Err("unknown condition"),
+                        };
+                    self.routes.add(method, template, condition, operation);
                 }
             }
             _ => return Err("unknown kind of line"),
@@ -295,6 +319,25 @@ impl Protocol {
     }
 }
 
+/// An operation and what is remarkable about it: `credentials sends-events`, or `-`.
+fn operation(name: &'static str, remarks: &str) -> Result<Operation, &'static str> {
+    let mut operation = Operation::plain(name);
+    for remark in remarks.split(' ') {
+        match remark {
+            "-" => {}
+            "answers-events" => operation.answers_events = true,
+            "bearer" => operation.auth = Auth::SignedOrBearer,
+            "bearer-only" => operation.auth = Auth::Bearer,
+            "credentials" => operation.hands_out_credentials = true,
+            "sends-events" => operation.sends_events = true,
+            "unsigned-body" => operation.unsigned_body = true,
+            "unsigned" => operation.auth = Auth::Unsigned,
+            _ => return Err("unknown remark about an operation"),
+        }
+    }
+    Ok(operation)
+}
+
 type Fields = std::str::Split<'static, char>;
 
 fn next(fields: &mut Fields) -> Result<&'static str, &'static str> {
@@ -308,8 +351,7 @@ mod tests {
     #[test]
     fn the_embedded_catalogue_is_whole() {
         let catalogue = Catalogue::embedded();
-        let ids: Vec<_> = catalogue.services().iter().map(|service| service.id.as_str()).collect();
-        assert_eq!(ids, ["apigateway", "dynamodb", "ecs", "glacier", "lambda", "redshift", "route53", "ses", "sns"]);
+        assert!(catalogue.services().len() > 430);
         for service in catalogue.services() {
             assert!(!service.protocols.is_empty() && !service.operations.is_empty(), "{}", service.id);
             assert!(!service.name.is_empty() && service.about.ends_with('.'), "{}", service.id);
@@ -331,10 +373,10 @@ mod tests {
     fn a_line_that_makes_no_sense_is_told_by_number() {
         for (text, line) in [
             ("op\tA\t-", 1),
-            ("service\ta\tA\tB.\nnonsense\tx", 2),
-            ("service\ta\tA\tB.\nprotocol\tsoap", 2),
-            ("service\ta\tA\tB.\textra", 1),
-            ("service\ta\tA\tB.\nhost\ta.{dns}\ta\t=\tnowhere", 2),
+            ("service\ta\tc\tA\tB.\nnonsense\tx", 2),
+            ("service\ta\tc\tA\tB.\nprotocol\tsoap", 2),
+            ("service\ta\tc\tA\tB.\textra", 1),
+            ("service\ta\tc\tA\tB.\nhost\ta.{dns}\ta\t=\tnowhere", 2),
         ] {
             assert_eq!(Catalogue::parse(text).unwrap_err().line, line, "{text}");
         }

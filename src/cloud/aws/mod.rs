@@ -2,14 +2,18 @@
 //!
 //! No service has code of its own. What a service is stands in `assets/aws/catalogue.tsv`.
 
+mod account;
 pub mod caller_identity;
 mod catalogue;
+pub mod checksum;
 pub mod error;
+pub mod event_stream;
 mod form;
 mod host;
 mod name;
 mod route;
 
+pub use account::expect_owner;
 pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};
 pub use host::{Claim, Host, ScopeMismatch};
 pub use name::{Dialect, Named, is_read_to_name};

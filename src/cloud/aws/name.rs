@@ -8,11 +8,13 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 
 use super::{
+    account,
     catalogue::{Protocol, Service},
     form,
     host::{Claim, Host},
+    route::Condition,
 };
-use crate::model::{AccountId, Call, CloudId, Operation};
+use crate::model::{AccountId, Call, CloudId, Operation, ServiceId};
 
 /// Which operation of a JSON protocol a request is.
 static TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -27,6 +29,10 @@ pub struct Dialect<'c> {
     pub protocol: Protocol,
     /// The service, for its XML namespace.
     pub service: Option<&'c Service>,
+    /// The request is HEAD: its answer has no body.
+    pub bodiless: bool,
+    /// A JSON protocol, but with its bodies in CBOR, as the Java SDK speaks to Kinesis.
+    pub in_cbor: bool,
 }
 
 /// A request that was looked at: what it is, as far as it could be told, and how to answer it.
@@ -50,7 +56,9 @@ struct Found<'c> {
     service: &'c Service,
     protocol: Protocol,
     operation: Operation,
-    account: Option<AccountId>,
+    accounts: Vec<AccountId>,
+    /// How closely its route fits, where services share a host.
+    rank: u128,
 }
 
 /// `Action` and `Version` of a query request.
@@ -65,42 +73,69 @@ impl<'c> Claim<'c, '_> {
         parts.method == Method::POST && matches!(sign(&parts.headers), Sign::Nothing) && self.may_be_query(parts)
     }
 
+    /// May the body go unsigned (`UNSIGNED-PAYLOAD`)? To S3 any may, elsewhere that of an operation whose model says so.
+    pub fn takes_unsigned_body(&self, parts: &Parts) -> bool {
+        let operation = || self.name(parts, &[], |_| true).call.operation;
+        self.path_is_encoded_once() || operation().is_some_and(|operation| operation.unsigned_body)
+    }
+
+    /// May the body be an event stream whose messages are signed one by one?
+    pub fn takes_events(&self, parts: &Parts) -> bool {
+        self.name(parts, &[], |_| true).call.operation.is_some_and(|operation| operation.sends_events)
+    }
+
     /// Names the call. `body` matters only if [`Claim::needs_body_to_name`]; else it may be empty.
-    pub fn name(&self, parts: &Parts, body: &[u8]) -> Named<'c> {
+    ///
+    /// Where several services have the very same call (RDS, Neptune and DocumentDB), it counts as the one that is
+    /// `granted`, so that a grant for one of them covers its own operations and no others.
+    pub fn name(&self, parts: &Parts, body: &[u8], granted: impl Fn(&ServiceId) -> bool) -> Named<'c> {
         let form = if self.may_be_query(parts) { Form::read(parts, body) } else { None };
         let several = self.services().nth(1).is_some();
-        let mut found = self.services().filter_map(|service| {
+        let mut best: Option<Found<'c>> = None;
+        let mut is_certain = !overrides_method(&parts.headers);
+        for service in self.services() {
             let form = form.as_ref().filter(|form| !several || form.is_for(service));
-            recognise(service, parts, form)
-        });
-        let (first, second) = (found.next(), found.next());
-        let certain = |found: &Found<'_>| {
-            second.is_none()
-                && (found.protocol.is_query() || !self.looks_like_query(parts))
-                && !overrides_method(&parts.headers)
-        };
-        let Some(found) = first.filter(certain) else {
+            let Some(found) = recognise(service, self.signing_name(), parts, form) else { continue };
+            let Some(kept) = &mut best else {
+                best = Some(found);
+                continue;
+            };
+            is_certain &= kept.protocol.is_query() == found.protocol.is_query();
+            if found.rank > kept.rank {
+                *kept = found;
+            } else if found.rank == kept.rank {
+                let hands_out = kept.operation.hands_out_credentials || found.operation.hands_out_credentials;
+                if granted(&found.service.id) && !granted(&kept.service.id) {
+                    *kept = found;
+                }
+                kept.operation.hands_out_credentials = hands_out;
+            }
+        }
+        let Some(found) =
+            best.filter(|found| is_certain && (found.protocol.is_query() || !self.looks_like_query(parts)))
+        else {
             let dialect = dialect(self.services(), parts);
             let service = dialect.service.unwrap_or(self.service);
-            return Named { call: self.call(service, None, None), dialect };
+            return Named {
+                call: self.call(service, None, self.host.account().cloned().into_iter().collect()),
+                dialect,
+            };
         };
-        let host = self.host.account();
-        let contradicts = host.is_some_and(|host| found.account.as_ref().is_some_and(|path| host != path));
-        let operation = (!contradicts).then_some(found.operation);
+        let mut accounts = account::Found::default();
+        accounts.add(self.host.account().cloned());
+        accounts.add(found.accounts);
+        if !found.protocol.is_rest() {
+            accounts.add_of_path(parts.uri.path());
+        }
+        let operation = accounts.add_of(parts).map(|()| found.operation);
         Named {
-            call: self.call(found.service, operation, found.account),
-            dialect: Dialect { protocol: found.protocol, service: Some(found.service) },
+            call: self.call(found.service, operation, accounts.into_accounts()),
+            dialect: Dialect::new(found.protocol, Some(found.service), parts),
         }
     }
 
-    /// A call of the host's account, or else of the one that the path names.
-    fn call(&self, service: &Service, operation: Option<Operation>, path: Option<AccountId>) -> Call {
-        Call {
-            cloud: CloudId::aws(),
-            service: service.id.clone(),
-            operation,
-            account: self.host.account().cloned().or(path),
-        }
+    fn call(&self, service: &Service, operation: Option<Operation>, accounts: Vec<AccountId>) -> Call {
+        Call { cloud: CloudId::aws(), service: service.id.clone(), operation, accounts }
     }
 
     /// Might a server that understands the query protocol take it for that, whatever else it says?
@@ -131,7 +166,7 @@ fn overrides_method(headers: &HeaderMap) -> bool {
 /// Does what a request is called depend on its header `name` (lower-case)? Then the cloud must get it as it was read,
 /// signed or not: a proxy that lets `Connection` take it away sends on another call than the one it named.
 pub fn is_read_to_name(name: &str) -> bool {
-    matches!(name, "content-encoding" | "content-type" | "smithy-protocol" | "x-amz-target")
+    matches!(name, "content-encoding" | "content-type" | "smithy-protocol" | "x-amz-copy-source" | "x-amz-target")
 }
 
 /// Of the protocols that the services speak, the one that the request looks most like.
@@ -147,8 +182,16 @@ fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &
     let match_in = |service: &'c Service| service.protocols.iter().find(like).map(|&protocol| (service, protocol));
     let alike = services.clone().find_map(match_in);
     match alike.or_else(|| services.find_map(|service| Some((service, *service.protocols.first()?)))) {
-        Some((service, protocol)) => Dialect { protocol, service: Some(service) },
-        None => Dialect { protocol: Protocol::RestJson, service: None },
+        Some((service, protocol)) => Dialect::new(protocol, Some(service), parts),
+        // Of no known service: whatever it looks like, or what most services speak.
+        None => Dialect::new(looks.unwrap_or(Protocol::RestJson), None, parts),
+    }
+}
+
+impl<'c> Dialect<'c> {
+    fn new(protocol: Protocol, service: Option<&'c Service>, parts: &Parts) -> Self {
+        let in_cbor = protocol.is_json_rpc() && content_type(&parts.headers).is_some_and(is_amz_cbor);
+        Self { protocol, service, bodiless: parts.method == Method::HEAD, in_cbor }
     }
 }
 
@@ -172,9 +215,14 @@ fn looks_like_query(parts: &Parts) -> bool {
         || parts.uri.query().is_some_and(|query| form::count_in_any_case(query.as_bytes(), "Action") > 0)
 }
 
-fn recognise<'c>(service: &'c Service, parts: &Parts, form: Option<&Form<'_>>) -> Option<Found<'c>> {
+fn recognise<'c>(
+    service: &'c Service,
+    signing_name: &str,
+    parts: &Parts,
+    form: Option<&Form<'_>>,
+) -> Option<Found<'c>> {
     let speaks = |is: fn(Protocol) -> bool| service.protocols.iter().copied().find(|&protocol| is(protocol));
-    let plain = |protocol, operation| Some(Found { service, protocol, operation, account: None });
+    let plain = |protocol, operation| Some(Found { service, protocol, operation, accounts: Vec::new(), rank: 0 });
     match sign(&parts.headers) {
         Sign::Conflict => None,
         Sign::Cbor => {
@@ -199,8 +247,13 @@ fn recognise<'c>(service: &'c Service, parts: &Parts, form: Option<&Form<'_>>) -
             let protocol = speaks(Protocol::is_rest)?;
             let query = parts.uri.query().unwrap_or_default();
             let path_normalised = !service.path_is_encoded_once();
-            let found = service.routes.find(parts.method.as_str(), parts.uri.path(), query, path_normalised)?;
-            Some(Found { service, protocol, operation: found.operation, account: found.account })
+            let holds = |condition| match condition {
+                Condition::Header(name) => parts.headers.contains_key(name),
+                Condition::Signed(name) => name == signing_name,
+            };
+            let path = parts.uri.path();
+            let found = service.routes.find(parts.method.as_str(), path, query, path_normalised, &holds)?;
+            Some(Found { service, protocol, operation: found.operation, accounts: found.accounts, rank: found.rank })
         }
     }
 }
@@ -255,6 +308,10 @@ fn content_type(headers: &HeaderMap) -> Option<&str> {
     single(headers, &header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim())
 }
 
+fn is_amz_cbor(content_type: &str) -> bool {
+    content_type.eq_ignore_ascii_case("application/x-amz-cbor-1.1")
+}
+
 fn is_form(content_type: &str) -> bool {
     content_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
@@ -291,7 +348,7 @@ mod tests {
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
-        claim.name(&builder.body(()).unwrap().into_parts().0, body.as_bytes())
+        claim.name(&builder.body(()).unwrap().into_parts().0, body.as_bytes(), |_| false)
     }
 
     const DYNAMODB: &str = "dynamodb.us-east-1.amazonaws.com";
@@ -376,12 +433,18 @@ mod tests {
         }
     }
 
+    fn accounts<'n>(named: &'n Named<'_>) -> Vec<&'n str> {
+        named.call.accounts.iter().map(AccountId::as_str).collect()
+    }
+
     #[test]
     fn the_account_that_a_call_names_is_told() {
         let (own, other) = ("123456789012", "210987654321");
         for (host, request, account) in [
             (GLACIER, "GET /-/vaults", None),
             (GLACIER, "GET /210987654321/vaults", Some(other)),
+            (GLACIER, "GET /%3210987654321/vaults", Some(other)),
+            ("quicksight.us-east-1.amazonaws.com", "GET /accounts/210987654321/namespaces", Some(other)),
             (LAMBDA, "GET /2015-03-31/functions/f", None),
             (LAMBDA, "GET /2015-03-31/functions/arn:aws:lambda:us-east-1:210987654321:function:f", Some(other)),
             (
@@ -394,7 +457,7 @@ mod tests {
         ] {
             let named = name(host, request, &[], "");
             assert!(named.call.operation.is_some(), "{request}");
-            assert_eq!(named.call.account.as_ref().map(AccountId::as_str), account, "{request}");
+            assert_eq!(accounts(&named), account.into_iter().collect::<Vec<_>>(), "{request}");
         }
         let named = name(
             "123456789012.ddb.us-east-1.amazonaws.com",
@@ -402,7 +465,7 @@ mod tests {
             &[("x-amz-target", "DynamoDB_20120810.GetItem")],
             "{}",
         );
-        assert_eq!(named.call.account.as_ref().map(AccountId::as_str), Some(own));
+        assert_eq!(accounts(&named), [own]);
     }
 
     /// What botocore sends for each operation is recognised as that operation, and none is left out.
@@ -422,7 +485,8 @@ mod tests {
             assert_eq!(named.call.operation.map(|operation| operation.name), Some(operation), "{line}");
             seen.insert((service, operation));
         }
-        for service in Catalogue::embedded().services() {
+        let services: std::collections::BTreeSet<_> = seen.iter().map(|(service, _)| *service).collect();
+        for service in services.iter().filter_map(|id| Catalogue::embedded().service(id)) {
             for operation in service.operations() {
                 assert!(seen.contains(&(service.id.as_str(), operation.name)), "{}:{}", service.id, operation.name);
             }
@@ -434,15 +498,15 @@ mod tests {
     fn services_that_share_a_host_are_told_apart() {
         let catalogue = Catalogue::parse(
             "partition\taws\tamazonaws.com\tapi.aws\tus-east-1\tus-east-1\n\
-             service\tses\tSES\tMail.\nprotocol\tquery\nxml\t2010-12-01\thttp://ses/\n\
+             service\tses\tc\tSES\tMail.\nprotocol\tquery\nxml\t2010-12-01\thttp://ses/\n\
              host\temail.{region}.{dns}\tses\t=\taws\nop\tSendEmail\t-\nop\tGetSendQuota\t-\n\
-             service\tsesv2\tSES\tMail.\nprotocol\trest-json\n\
+             service\tsesv2\tc\tSES\tMail.\nprotocol\trest-json\n\
              host\temail.{region}.{dns}\tses\t=\taws\nop\tSendEmail\t-\tPOST\t/v2/email/outbound-emails\n\
-             service\telb\tELB\tOld.\nprotocol\tquery\nxml\t2012-06-01\thttp://elb/\n\
+             service\telb\tc\tELB\tOld.\nprotocol\tquery\nxml\t2012-06-01\thttp://elb/\n\
              host\telasticloadbalancing.{region}.{dns}\telb\t=\taws\nop\tDescribeLoadBalancers\t-\n\
-             service\telbv2\tELB\tNew.\nprotocol\tquery\nxml\t2015-12-01\thttp://elb/\n\
+             service\telbv2\tc\tELB\tNew.\nprotocol\tquery\nxml\t2015-12-01\thttp://elb/\n\
              host\telasticloadbalancing.{region}.{dns}\telb\t=\taws\nop\tDescribeLoadBalancers\t-\n\
-             service\tsqs\tSQS\tQueues.\nprotocol\tjson-1.0\tquery\ntarget\tAmazonSQS\nxml\t2012-11-05\thttp://q/\n\
+             service\tsqs\tc\tSQS\tQueues.\nprotocol\tjson-1.0\tquery\ntarget\tAmazonSQS\nxml\t2012-11-05\thttp://q/\n\
              host\tsqs.{region}.{dns}\tsqs\t=\taws\nop\tSendMessage\t-\n",
         )
         .unwrap();

@@ -3,7 +3,7 @@
 //! A literal segment wins over a label, a label over a greedy one, more fixed query keys over fewer (Smithy HTTP
 //! bindings, "Specificity routing"). What could be read in two ways by two parsers is not matched at all.
 
-use super::form;
+use super::{account, form};
 use crate::model::{AccountId, Operation};
 
 /// All REST routes of a service.
@@ -16,8 +16,10 @@ pub(super) struct Router {
 #[derive(Debug)]
 pub(super) struct Match {
     pub(super) operation: Operation,
-    /// The account that its labels name.
-    pub(super) account: Option<AccountId>,
+    /// The accounts that its labels name.
+    pub(super) accounts: Vec<AccountId>,
+    /// How specific its route is: two bits a segment, then the number of fixed query keys and conditions.
+    pub(super) rank: u128,
 }
 
 /// The request can be read in two ways, so it must not be matched at all, not even by a less specific route.
@@ -36,9 +38,21 @@ struct Route {
     method: &'static str,
     /// Fixed query keys, with their value if the template gives one.
     query: Vec<(&'static str, Option<&'static str>)>,
+    condition: Option<Condition>,
+    /// See [`Match`].
+    rank: u128,
     /// Which of the labels is the account id.
     account: Option<usize>,
     operation: Operation,
+}
+
+/// What must hold besides method, path and query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// The header is there.
+    Header(&'static str),
+    /// The call is signed under this name.
+    Signed(&'static str),
 }
 
 impl Default for Router {
@@ -49,12 +63,19 @@ impl Default for Router {
 
 impl Router {
     /// Adds `template`, such as `/{accountId}/vaults/{vaultName}/tags?operation=add`.
-    pub(super) fn add(&mut self, method: &'static str, template: &'static str, operation: Operation) {
+    pub(super) fn add(
+        &mut self,
+        method: &'static str,
+        template: &'static str,
+        condition: Option<Condition>,
+        operation: Operation,
+    ) {
         let (path, query) = template.split_once('?').unwrap_or((template, ""));
-        let (mut at, mut labels, mut account) = (0, 0, None);
-        for segment in segments(path) {
+        let (mut at, mut labels, mut account, mut rank) = (0, 0, None, 0_u128);
+        for (depth, segment) in segments(path).enumerate() {
+            rank |= specificity(segment) << (126 - 2 * depth.min(59));
             if segment.starts_with('{') {
-                if segment.eq_ignore_ascii_case("{accountid}") {
+                if ["{accountid}", "{awsaccountid}"].iter().any(|name| segment.eq_ignore_ascii_case(name)) {
                     account = Some(labels);
                 }
                 labels += 1;
@@ -62,9 +83,11 @@ impl Router {
             at = self.child(at, segment);
         }
         let query = query.split('&').filter(|pair| !pair.is_empty());
-        let query = query.map(|pair| pair.split_once('=').map_or((pair, None), |(k, v)| (k, Some(v)))).collect();
+        let query: Vec<_> =
+            query.map(|pair| pair.split_once('=').map_or((pair, None), |(k, v)| (k, Some(v)))).collect();
+        rank |= (query.len() + usize::from(condition.is_some())).min(63) as u128;
         if let Some(node) = self.nodes.get_mut(at) {
-            node.routes.push(Route { method, query, account, operation });
+            node.routes.push(Route { method, query, condition, rank, account, operation });
         }
     }
 
@@ -88,9 +111,18 @@ impl Router {
     }
 
     /// The one operation that the request is, or none. `normalised` services have no empty and no dot segments.
-    pub(super) fn find(&self, method: &str, path: &str, query: &str, normalised: bool) -> Option<Match> {
+    pub(super) fn find(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        normalised: bool,
+        holds: &dyn Fn(Condition) -> bool,
+    ) -> Option<Match> {
         let rest = path.strip_prefix('/')?;
         let rest = if normalised { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
+        // S3: `/bucket/` is the bucket, as `/bucket` is. A key that is empty there is none.
+        let rest = rest.strip_suffix('/').filter(|bucket| !bucket.contains('/')).unwrap_or(rest);
         let parts: Vec<&str> = if rest.is_empty() { Vec::new() } else { rest.split('/').collect() };
         if !parts.iter().all(|part| form::is_well_encoded(part)) {
             return None;
@@ -98,7 +130,7 @@ impl Router {
         if normalised && parts.iter().any(|part| part.is_empty() || form::has_dot_segment(part)) {
             return None;
         }
-        let mut walk = Walk { router: self, method, query, labels: Vec::new() };
+        let mut walk = Walk { router: self, method, query, holds, normalised, labels: Vec::new() };
         walk.descend(0, &parts).ok().flatten()
     }
 }
@@ -107,6 +139,8 @@ struct Walk<'r, 'p> {
     router: &'r Router,
     method: &'p str,
     query: &'p str,
+    holds: &'p dyn Fn(Condition) -> bool,
+    normalised: bool,
     labels: Vec<&'p str>,
 }
 
@@ -140,7 +174,8 @@ impl<'p> Walk<'_, 'p> {
         for taken in (shortest..=rest.len()).rev() {
             let Some((label, after)) = rest.split_at_checked(taken) else { break };
             let before = self.labels.len();
-            self.labels.extend(label);
+            // Where paths are taken as they are, this is a key that people make up, whatever stands in it.
+            self.labels.extend(label.iter().filter(|_| self.normalised));
             if let Some(found) = self.descend(greedy, after)? {
                 return Ok(Some(found));
             }
@@ -158,43 +193,35 @@ impl<'p> Walk<'_, 'p> {
                 return Err(Doubt);
             }
         }
-        let fits = |route: &&Route| route.query.iter().all(|(key, value)| self.has(key, *value));
-        let Some(best) = mine().filter(fits).max_by_key(|route| route.query.len()) else { return Ok(None) };
-        if mine().filter(fits).filter(|route| route.query.len() == best.query.len()).count() > 1 {
+        let fits = |route: &&Route| {
+            route.condition.is_none_or(self.holds) && route.query.iter().all(|(key, value)| self.has(key, *value))
+        };
+        let Some(best) = mine().filter(fits).max_by_key(|route| route.rank) else { return Ok(None) };
+        if mine().filter(fits).filter(|route| route.rank == best.rank).count() > 1 {
             return Err(Doubt);
         }
-        Ok(Some(Match { operation: best.operation, account: self.account(best)? }))
+        Ok(Some(Match { operation: best.operation, accounts: self.accounts(best), rank: best.rank }))
     }
 
     fn has(&self, key: &str, value: Option<&str>) -> bool {
         form::values(self.query.as_bytes(), key).any(|found| value.is_none_or(|value| form::decodes_to(found, value)))
     }
 
-    /// The account that the labels name; two different ones are a doubt.
-    fn account(&self, route: &Route) -> Result<Option<AccountId>, Doubt> {
-        let mut named: Option<AccountId> = None;
-        for (index, label) in self.labels.iter().enumerate() {
-            let found = if route.account == Some(index) { AccountId::new(label).ok() } else { account_in(label) };
-            match (&named, found) {
-                (Some(one), Some(other)) if *one != other => return Err(Doubt),
-                (None, Some(found)) => named = Some(found),
-                _ => {}
-            }
-        }
-        Ok(named)
+    /// The accounts that the labels name.
+    fn accounts(&self, route: &Route) -> Vec<AccountId> {
+        let named = |(index, label): (usize, &&str)| {
+            if route.account == Some(index) { account::whole(label) } else { account::inside(label) }
+        };
+        self.labels.iter().enumerate().filter_map(named).collect()
     }
 }
 
-/// The account in an ARN (`arn:aws:lambda:us-east-1:123456789012:function:x`), whole or begun at the account, as
-/// Lambda takes it (`123456789012:function:x`).
-fn account_in(label: &str) -> Option<AccountId> {
-    let text = form::decode(label.as_bytes())?;
-    let text = std::str::from_utf8(&text).ok()?;
-    let (account, _) = match text.strip_prefix("arn:") {
-        Some(arn) => arn.splitn(4, ':').nth(3)?.split_once(':')?,
-        None => text.split_once(':')?,
-    };
-    AccountId::new(account).ok()
+fn specificity(segment: &str) -> u128 {
+    match segment {
+        greedy if greedy.ends_with("+}") => 1,
+        label if label.starts_with('{') => 2,
+        _ => 3,
+    }
 }
 
 fn segments(path: &'static str) -> impl Iterator<Item = &'static str> {
@@ -214,10 +241,10 @@ mod tests {
         let mut router = Router::default();
         for &(name, line) in table {
             let (verb, template) = line.split_once(' ').unwrap();
-            router.add(verb, template, Operation { name, hands_out_credentials: false });
+            router.add(verb, template, None, Operation::plain(name));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        router.find(method, path, query, normalised).map(|found| found.operation.name)
+        router.find(method, path, query, normalised, &|_| false).map(|found| found.operation.name)
     }
 
     #[test]
@@ -270,6 +297,8 @@ mod tests {
             ("/bucket/a//b", Some("Get")),
             ("/bucket/../a/", Some("Get")),
             ("/bucket/a%2Fb", Some("Get")),
+            ("/bucket/", Some("List")),
+            ("/bucket//", Some("Get")),
         ] {
             assert_eq!(find(&routes, "GET", target, false), found, "{target}");
         }

@@ -1,4 +1,4 @@
-//! `/access-requests`: asking for access, deciding, and the steps of its life.
+//! `/access-requests`: asking for access, and what became of it. The steps of its life are in `access_request_steps`.
 
 use axum::{
     Json,
@@ -14,8 +14,8 @@ use super::{
     span::Span,
 };
 use crate::{
-    audit::Usage,
     clock::Timestamp,
+    cloud::credential_operations,
     console::{
         State,
         error::Problem,
@@ -23,9 +23,7 @@ use crate::{
         session::Session,
     },
     model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, ServiceId, Status, UserName},
-    workflow::{
-        self, AccessRequestView, Approval, Caller, KeyView, NewAccessRequest, PageRequest, RequestFilter, Revealed,
-    },
+    workflow::{AccessRequestView, KeyView, NewAccessRequest, PageRequest, RequestFilter},
 };
 
 /// A wish to use services of a cloud, and what became of it.
@@ -52,7 +50,12 @@ pub(crate) struct AccessRequest {
     credential: Option<CredentialId>,
     #[schema(required)]
     policy_group: Option<String>,
+    /// Those operations that hand out cloud credentials and are allowed all the same.
+    #[schema(examples(json!(["sts:AssumeRole"])))]
     allow_credential_operations: Vec<String>,
+    /// The operations of its services that hand out cloud credentials: each is refused unless an approval allows it.
+    #[schema(examples(json!(["sts:AssumeRole", "sts:GetSessionToken"])))]
+    credential_operations: Vec<String>,
     #[schema(required)]
     expires_at: Option<Timestamp>,
     #[schema(required)]
@@ -87,8 +90,13 @@ impl From<KeyView> for Key {
 }
 
 impl AccessRequest {
-    fn new(state: &State, view: AccessRequestView) -> Self {
+    pub(super) fn new(state: &State, view: AccessRequestView) -> Self {
         let AccessRequestView { request, access_key_id, secret_available, keys } = view;
+        let handing = |service: &ServiceId| {
+            let names = credential_operations(&request.cloud, service).into_iter();
+            names.map(|name| format!("{service}:{name}")).collect::<Vec<_>>()
+        };
+        let credential_operations = request.services.iter().flat_map(handing).collect();
         Self {
             last_used_at: state.audit.last_used(&request.id),
             id: request.id,
@@ -106,6 +114,7 @@ impl AccessRequest {
             credential: request.credential,
             policy_group: None,
             allow_credential_operations: request.allow_credential_operations,
+            credential_operations,
             expires_at: request.expires_at,
             access_key_id,
             secret_available,
@@ -256,246 +265,5 @@ pub(crate) async fn show(
     Id(id): Id<AccessRequestId>,
 ) -> Result<Json<AccessRequest>, Problem> {
     let view = session.run(move |caller| caller.access_request(&id)).await?;
-    Ok(Json(AccessRequest::new(&state, view)))
-}
-
-/// A yes, and what it is for.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = Approval)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Approve {
-    /// The real credential behind the key: one of the environment's.
-    credential: CredentialId,
-    /// None yet: null or left out.
-    policy_group: Option<String>,
-    /// When access ends; if null, after the duration that was asked for, or when revoked.
-    expires_at: Option<Timestamp>,
-    /// Operations that hand out cloud credentials and are allowed all the same.
-    #[serde(default)]
-    #[schema(examples(json!(["sts:AssumeRole"])))]
-    allow_credential_operations: Vec<String>,
-    /// At most 4,000 bytes.
-    #[schema(max_length = 4000)]
-    comment: Option<String>,
-}
-
-/// Approve an access request
-///
-/// Needs `access_requests.manage`. Nobody approves their own request unless the settings say so. The key starts to work when the requester has read its secret.
-#[utoipa::path(
-    post,
-    path = "/api/v1/access-requests/{id}/approve",
-    operation_id = "approve_access_request",
-    tag = "Access requests",
-    request_body = Approve,
-    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
-    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
-)]
-pub(crate) async fn approve(
-    FromState(state): FromState<State>,
-    session: Session,
-    Id(id): Id<AccessRequestId>,
-    extract::Json(body): extract::Json<Approve>,
-) -> Result<Json<AccessRequest>, Problem> {
-    let Approve { credential, policy_group, expires_at, allow_credential_operations, comment } = body;
-    let approval = Approval { credential, policy_group, expires_at, allow_credential_operations, comment };
-    step(state, session, move |caller| caller.approver(&id)?.approve(&approval)).await
-}
-
-/// What may go with a step; the whole body may be left out.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Comment {
-    /// At most 4,000 bytes.
-    #[schema(max_length = 4000)]
-    comment: Option<String>,
-}
-
-type MaybeComment = Option<extract::Json<Comment>>;
-
-fn comment(body: MaybeComment) -> Option<String> {
-    body.and_then(|extract::Json(body)| body.comment)
-}
-
-/// Deny an access request
-///
-/// Needs `access_requests.manage`; the request is `pending`.
-#[utoipa::path(
-    post,
-    path = "/api/v1/access-requests/{id}/deny",
-    operation_id = "deny_access_request",
-    tag = "Access requests",
-    request_body(content = Option<Comment>, description = "May be left out."),
-    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
-    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
-)]
-pub(crate) async fn deny(
-    FromState(state): FromState<State>,
-    session: Session,
-    Id(id): Id<AccessRequestId>,
-    body: MaybeComment,
-) -> Result<Json<AccessRequest>, Problem> {
-    step(state, session, move |caller| caller.approver(&id)?.deny(comment(body).as_deref())).await
-}
-
-/// End access
-///
-/// Needs `access_requests.manage`. The next call is refused, and a stream in flight ends within 5 seconds. It can't be undone.
-#[utoipa::path(
-    post,
-    path = "/api/v1/access-requests/{id}/revoke",
-    operation_id = "revoke_access_request",
-    tag = "Access requests",
-    request_body(content = Option<Comment>, description = "May be left out."),
-    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
-    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
-)]
-pub(crate) async fn revoke(
-    FromState(state): FromState<State>,
-    session: Session,
-    Id(id): Id<AccessRequestId>,
-    body: MaybeComment,
-) -> Result<Json<AccessRequest>, Problem> {
-    step(state, session, move |caller| caller.approver(&id)?.revoke(comment(body).as_deref())).await
-}
-
-/// Put an access request away
-///
-/// Needs `access_requests.manage`. One that is `approved` or `active` is disabled by it.
-#[utoipa::path(
-    post,
-    path = "/api/v1/access-requests/{id}/archive",
-    operation_id = "archive_access_request",
-    tag = "Access requests",
-    request_body(content = Option<Comment>, description = "May be left out."),
-    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
-    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
-)]
-pub(crate) async fn archive(
-    FromState(state): FromState<State>,
-    session: Session,
-    Id(id): Id<AccessRequestId>,
-    body: MaybeComment,
-) -> Result<Json<AccessRequest>, Problem> {
-    step(state, session, move |caller| caller.approver(&id)?.archive(comment(body).as_deref())).await
-}
-
-/// Take an access request back
-///
-/// For who made it, while it is `pending`.
-#[utoipa::path(
-    post,
-    path = "/api/v1/access-requests/{id}/withdraw",
-    operation_id = "withdraw_access_request",
-    tag = "Access requests",
-    request_body(content = Option<Comment>, description = "May be left out."),
-    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
-    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
-)]
-pub(crate) async fn withdraw(
-    FromState(state): FromState<State>,
-    session: Session,
-    Id(id): Id<AccessRequestId>,
-    body: MaybeComment,
-) -> Result<Json<AccessRequest>, Problem> {
-    step(state, session, move |caller| caller.owner(&id)?.withdraw(comment(body).as_deref())).await
-}
-
-/// How the old key ends.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = Rotation)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Rotate {
-    /// How long the present key goes on working once the new secret was read: at most `7d`; not at all if left out.
-    overlap: Option<Span>,
-}
-
-/// Make a new key pair
-///
-/// For who made the request, while it is `active`. The answer is the request with `secret_available: true`; `POST …/secret` then gives the new pair, once. The old key goes on working until the new secret was read and the overlap is over.
-#[utoipa::path(
-    post,
-    path = "/api/v1/access-requests/{id}/rotate",
-    operation_id = "rotate_access_request",
-    tag = "Access requests",
-    request_body(content = Option<Rotate>, description = "May be left out."),
-    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
-    responses((status = 200, description = "Done: the request as it is now.", body = AccessRequest), (status = 409, description = "Not from its present status, which the problem names.")),
-)]
-pub(crate) async fn rotate(
-    FromState(state): FromState<State>,
-    session: Session,
-    Id(id): Id<AccessRequestId>,
-    body: Option<extract::Json<Rotate>>,
-) -> Result<Json<AccessRequest>, Problem> {
-    let overlap =
-        body.and_then(|extract::Json(body)| body.overlap).map_or(std::time::Duration::ZERO, |Span(span)| span);
-    step(state, session, move |caller| caller.owner(&id)?.rotate(overlap)).await
-}
-
-/// A key pair, as it is shown once.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct OneTimeSecret {
-    access_key_id: AccessKeyId,
-    secret_access_key: String,
-    endpoint: String,
-    ca_url: String,
-}
-
-/// Read the secret, once
-///
-/// For who made the request, after approval or rotation. It works exactly once, even for two calls at the same moment; from then on the key works. Afterwards 410.
-#[utoipa::path(
-    post,
-    path = "/api/v1/access-requests/{id}/secret",
-    operation_id = "read_secret",
-    tag = "Access requests",
-    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
-    responses((status = 200, description = "The key pair. It is never shown again.", body = OneTimeSecret), (status = 409, description = "There is no secret in its present status, which the problem names."), (status = 410, description = "The secret was read already.")),
-)]
-pub(crate) async fn secret(
-    FromState(state): FromState<State>,
-    session: Session,
-    Id(id): Id<AccessRequestId>,
-) -> Result<Json<OneTimeSecret>, Problem> {
-    let Revealed { access_key_id, secret_access_key } = session.run(move |caller| caller.owner(&id)?.reveal()).await?;
-    Ok(Json(OneTimeSecret {
-        access_key_id,
-        secret_access_key: secret_access_key.expose().to_owned(),
-        endpoint: state.endpoint.to_string(),
-        ca_url: state.ca_url(),
-    }))
-}
-
-/// Show how access was used
-///
-/// Calls, errors, bytes and last use; by service and operation, by hour and by day (UTC).
-#[utoipa::path(
-    get,
-    path = "/api/v1/access-requests/{id}/usage",
-    operation_id = "show_usage",
-    tag = "Access requests",
-    params(("id" = AccessRequestId, Path, description = "The access request's id.")),
-    responses((status = 200, description = "What was counted.", body = Usage)),
-)]
-pub(crate) async fn usage(
-    FromState(state): FromState<State>,
-    session: Session,
-    Id(id): Id<AccessRequestId>,
-) -> Result<Json<Usage>, Problem> {
-    let usage = session.try_run(move |caller| {
-        let view = caller.access_request(&id)?;
-        state.audit.flush(super::audit::FLUSH);
-        Ok(state.audit.usage(&id, view.request.created_at)?)
-    });
-    usage.await.map(Json)
-}
-
-async fn step(
-    state: State,
-    session: Session,
-    work: impl FnOnce(&Caller) -> Result<AccessRequestView, workflow::Error> + Send + 'static,
-) -> Result<Json<AccessRequest>, Problem> {
-    let view = session.run(work).await?;
     Ok(Json(AccessRequest::new(&state, view)))
 }

@@ -69,13 +69,61 @@ pub(crate) struct Question {
 
 /// What happened: `kind` tells which.
 #[derive(Serialize, ToSchema)]
-#[schema(as = AuditEntry)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[schema(
+    as = AuditEntry,
+    discriminator(
+        property_name = "kind",
+        mapping(("call" = "#/components/schemas/AuditCall"), ("event" = "#/components/schemas/AuditEvent")),
+    )
+)]
+#[serde(untagged)]
 pub(crate) enum Entry {
-    /// A call of a cloud client.
-    Call(CallRecord),
-    /// An act of a person, or of the gateway itself.
-    Event(WorkflowEvent),
+    Call(Call),
+    Event(Event),
+}
+
+/// A call of a cloud client.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditCall)]
+pub(crate) struct Call {
+    kind: CallKind,
+    #[serde(flatten)]
+    pub(crate) record: CallRecord,
+}
+
+/// An act of a person, or of the gateway itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
+pub(crate) struct Event {
+    kind: EventKind,
+    #[serde(flatten)]
+    pub(crate) event: WorkflowEvent,
+}
+
+// Types of their own: what generates clients takes a `kind` that can be one thing only for what tells entries apart.
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CallKind {
+    Call,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum EventKind {
+    Event,
+}
+
+impl From<CallRecord> for Entry {
+    fn from(record: CallRecord) -> Self {
+        Self::Call(Call { kind: CallKind::Call, record })
+    }
+}
+
+impl From<WorkflowEvent> for Entry {
+    fn from(event: WorkflowEvent) -> Self {
+        Self::Event(Event { kind: EventKind::Event, event })
+    }
 }
 
 /// Read the audit log
@@ -128,7 +176,7 @@ impl Question {
             .ok_or_else(|| Problem::invalid_field("cursor", "is not one that a list has returned"))?;
         let calls = self.calls(reader, calls)?;
         let events = self.events(|filter, page| Ok(auditor.events(filter, page)?), events)?;
-        let (items, calls, events) = merge(calls, events, self.limit.0, Entry::Call, Entry::Event);
+        let (items, calls, events) = merge(calls, events, self.limit.0, Entry::from, Entry::from);
         Ok(Page { items, next_cursor: write_cursor(calls, events) })
     }
 

@@ -2,7 +2,7 @@
 
 use csv::{Terminator, WriterBuilder};
 
-use super::audit::Entry;
+use super::audit::{Call, Entry, Event};
 use crate::{
     console::error::Problem,
     model::{CallRecord, WorkflowEvent},
@@ -91,7 +91,7 @@ fn row(entry: &Entry) -> [String; COLUMNS.len()] {
         value.map_or_else(String::new, ToString::to_string)
     }
     match entry {
-        Entry::Call(call) => {
+        Entry::Call(Call { record: call, .. }) => {
             let CallRecord { at, id, client, access_key_id, request, user, environment, host, service, .. } = call;
             [
                 "call".into(),
@@ -116,7 +116,7 @@ fn row(entry: &Entry) -> [String; COLUMNS.len()] {
                 text(call.error.as_ref()),
             ]
         }
-        Entry::Event(event) => {
+        Entry::Event(Event { event, .. }) => {
             let WorkflowEvent { at, id, actor, action, subject, request, environment, detail } = event;
             let mut row = std::array::from_fn(|_| String::new());
             let known = [

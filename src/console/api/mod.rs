@@ -1,5 +1,6 @@
 //! The REST API, version 1: one file for each resource. Handlers translate; `workflow` decides.
 
+mod access_request_steps;
 mod access_requests;
 pub(crate) mod audit;
 pub(crate) mod audit_form;
@@ -17,6 +18,7 @@ mod settings;
 mod span;
 mod system;
 mod tokens;
+pub(crate) mod usage;
 mod users;
 
 use axum::{
@@ -30,14 +32,14 @@ pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/access-requests", get(access_requests::list))
         .route("/access-requests/{id}", get(access_requests::show))
-        .route("/access-requests/{id}/approve", post(access_requests::approve))
-        .route("/access-requests/{id}/archive", post(access_requests::archive))
-        .route("/access-requests/{id}/deny", post(access_requests::deny))
-        .route("/access-requests/{id}/revoke", post(access_requests::revoke))
-        .route("/access-requests/{id}/rotate", post(access_requests::rotate))
-        .route("/access-requests/{id}/secret", post(access_requests::secret))
-        .route("/access-requests/{id}/usage", get(access_requests::usage))
-        .route("/access-requests/{id}/withdraw", post(access_requests::withdraw))
+        .route("/access-requests/{id}/approve", post(access_request_steps::approve))
+        .route("/access-requests/{id}/archive", post(access_request_steps::archive))
+        .route("/access-requests/{id}/deny", post(access_request_steps::deny))
+        .route("/access-requests/{id}/revoke", post(access_request_steps::revoke))
+        .route("/access-requests/{id}/rotate", post(access_request_steps::rotate))
+        .route("/access-requests/{id}/secret", post(access_request_steps::secret))
+        .route("/access-requests/{id}/usage", get(usage::of_access_request))
+        .route("/access-requests/{id}/withdraw", post(access_request_steps::withdraw))
         .route("/audit", get(audit::list))
         .route("/ca", get(ca::show))
         .route("/clouds", get(clouds::list))
@@ -50,6 +52,7 @@ pub(crate) fn routes() -> Router<State> {
             "/environments/{id}/access-requests",
             get(access_requests::list_in_environment).post(access_requests::create),
         )
+        .route("/environments/{id}/usage", get(usage::of_environment))
         .route("/me", get(me::show))
         .route("/me/password", post(second_factor::change_password))
         .route("/me/second-factor", get(second_factor::show).post(second_factor::begin))

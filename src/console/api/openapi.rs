@@ -15,8 +15,8 @@ use utoipa::{
 };
 
 use super::{
-    access_requests, audit, ca, clouds, credentials, environments, me, second_factor, sessions, settings, system,
-    tokens, users,
+    access_request_steps, access_requests, audit, ca, clouds, credentials, environments, me, second_factor, sessions,
+    settings, system, tokens, usage, users,
 };
 use crate::console::error::Problem;
 
@@ -67,20 +67,21 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
         access_requests::list_in_environment,
         access_requests::list,
         access_requests::show,
-        access_requests::approve,
-        access_requests::deny,
-        access_requests::withdraw,
-        access_requests::secret,
-        access_requests::rotate,
-        access_requests::revoke,
-        access_requests::archive,
-        access_requests::usage,
+        access_request_steps::approve,
+        access_request_steps::deny,
+        access_request_steps::withdraw,
+        access_request_steps::secret,
+        access_request_steps::rotate,
+        access_request_steps::revoke,
+        access_request_steps::archive,
+        usage::of_access_request,
         clouds::list,
         environments::list,
         environments::create,
         environments::show,
         environments::change,
         environments::delete,
+        usage::of_environment,
         credentials::list,
         credentials::create,
         credentials::show,
@@ -120,8 +121,11 @@ impl Modify for Common {
         }
         refer(components);
         for (method, operation) in document.paths.paths.values_mut().flat_map(operations) {
-            if operation.security.is_none() {
-                operation.security = Some(callers(&method));
+            // "Nobody in particular" is an empty list to some generators of clients, and not a list of an empty choice.
+            match &operation.security {
+                None => operation.security = Some(callers(&method)),
+                Some(callers) if *callers == [SecurityRequirement::default()] => operation.security = Some(Vec::new()),
+                Some(_) => {}
             }
             for (status, words) in refusals(operation) {
                 let response = || ResponseBuilder::new().description(words).build().into();
@@ -173,11 +177,7 @@ fn callers(method: &HttpMethod) -> Vec<SecurityRequirement> {
 /// The refusals that follow from what an operation takes.
 fn refusals(operation: &Operation) -> BTreeMap<&'static str, &'static str> {
     let mut refusals = BTreeMap::from([("500", "The gateway could not do this; its log says why.")]);
-    if operation
-        .security
-        .as_ref()
-        .is_some_and(|callers| callers.iter().any(|caller| *caller != SecurityRequirement::default()))
-    {
+    if operation.security.as_ref().is_some_and(|callers| !callers.is_empty()) {
         refusals.insert("401", "Sign in first: no token, or one that has ended.");
         refusals.insert("403", "The caller may not do this.");
     }

@@ -44,6 +44,8 @@ struct Details {
     until: Option<When>,
     decided_by: Option<String>,
     comment: Option<String>,
+    /// Those that hand out cloud credentials and are allowed by name.
+    operations: Vec<String>,
     history: Vec<Step>,
     access: Option<Access>,
     keys: Vec<Key>,
@@ -57,7 +59,6 @@ struct Decider {
     decide: Option<String>,
     /// `dev account (AKIA…)`.
     credential: Option<String>,
-    operations: String,
     may_revoke: bool,
     may_archive: bool,
 }
@@ -118,7 +119,6 @@ fn decider(visitor: &Visitor, request: &AccessRequest, credential: Option<Creden
     Some(Decider {
         decide: waits.then(|| access_requests::decide(&request.id)),
         credential: credential.map(|found| format!("{} ({})", found.name, found.access_key_id)),
-        operations: request.allow_credential_operations.join(", "),
         may_revoke: request.status.after(Action::Revoke).is_some(),
         may_archive: request.status.after(Action::Archive).is_some(),
     })
@@ -159,6 +159,7 @@ fn details(
         until: request.expires_at.map(|at| visitor.when(at)),
         decided_by: request.decided_by.as_ref().map(ToString::to_string),
         comment: request.decision_comment.clone().filter(|comment| !comment.is_empty()),
+        operations: request.allow_credential_operations.clone(),
         history: history.iter().map(|event| step(visitor, event)).collect(),
         keys: if lives { view.keys.iter().map(|view| key(visitor, view)).collect() } else { Vec::new() },
         secret_waits: view.secret_available,

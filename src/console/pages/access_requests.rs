@@ -6,8 +6,9 @@ use axum::{http::Uri, response::Response};
 use super::{
     form::Fields,
     frame::Frame,
+    line::Line,
     visitor::Visitor,
-    words::{self, Chip, When},
+    words::{self, When},
 };
 use crate::{
     cloud::aws::Catalogue,
@@ -35,20 +36,12 @@ struct AccessRequests {
 
 /// A line of the list.
 struct Row {
-    id: String,
-    href: String,
-    services: String,
+    line: Line,
     justification: String,
-    chip: Chip,
-    who: String,
-    mine: bool,
-    environment: String,
-    asked: When,
     /// `30 days`, of one that waits.
     wanted: String,
     until: Option<When>,
     lives: bool,
-    last_used: Option<When>,
 }
 
 /// What the list is narrowed to, as it was chosen.
@@ -82,7 +75,7 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
     });
     let (views, next) = page.await?.map_or_else(Default::default, |page| (page.items, page.next_cursor));
     let rows = views.iter().map(|view| Row::new(&visitor, view));
-    let (pending, decided) = rows.partition(|row| row.chip.0 == Status::Pending);
+    let (pending, decided) = rows.partition(|row| row.line.chip.0 == Status::Pending);
     Ok(visitor.page(&AccessRequests {
         frame: visitor.frame().at(LIST),
         waiting: visitor.waiting,
@@ -114,24 +107,19 @@ const FILTERS: [&str; 4] = ["status", "environment", "requested_by", "service"];
 impl Row {
     fn new(visitor: &Visitor, view: &AccessRequestView) -> Self {
         let request = &view.request;
-        let mine = request.requested_by == *visitor.name();
         let waits = request.status == Status::Pending;
         let lives = matches!(request.status, Status::Approved | Status::Active);
+        let mut line = Line::new(visitor, request);
+        if waits {
+            line.href = decide(&request.id);
+        }
         Self {
-            href: if waits { decide(&request.id) } else { super::access_request::path(&request.id) },
-            id: request.id.to_string(),
-            services: words::services(request),
+            line,
             justification: words::beginning(&request.justification),
-            chip: Chip(request.status),
-            who: request.requested_by.to_string(),
-            mine,
-            environment: request.environment.to_string(),
-            asked: visitor.when(request.created_at),
             wanted: words::wanted(request),
             // What was ended before its time does not end then.
             until: request.expires_at.filter(|_| lives || request.status == Status::Expired).map(|at| visitor.when(at)),
             lives,
-            last_used: visitor.state.audit.last_used(&request.id).map(|at| visitor.when(at)),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{form::Fields, visitor::Visitor, words};
 use crate::{
     clock::Timestamp,
-    cloud::aws::Catalogue,
+    cloud::credential_operations,
     console::error::capital,
-    model::{AccessRequest, Credential, CredentialId, Principal},
+    model::{AccessRequest, Credential, CredentialId, Principal, ServiceId},
     workflow::{Approval, Error, FieldError, parse_duration},
 };
 
@@ -139,22 +139,20 @@ pub(super) fn spans(visitor: &Visitor, request: &AccessRequest, picked: &str) ->
 
 /// What the requested services have that hands out cloud credentials: refused unless it is allowed by name.
 pub(super) fn operations(request: &AccessRequest, fields: &Fields) -> Vec<Pick> {
-    let services = request.services.iter().filter_map(|id| Catalogue::embedded().service(id.as_str()));
-    let mut all: Vec<_> = services
-        .flat_map(|service| {
-            let handing = service.operations().filter(|operation| operation.hands_out_credentials);
-            handing.map(move |operation| (format!("{}:{}", service.id, operation.name), service.name, operation.name))
-        })
-        .map(|(value, service, operation)| Pick {
-            picked: fields.all("allow").any(|ticked| ticked == value),
-            words: value.clone(),
-            value,
-            label: operation.into(),
-            about: service.into(),
-        })
-        .collect();
-    all.sort_by(|one, other| one.value.cmp(&other.value));
-    all
+    let of = |service: &ServiceId| {
+        let pick = |name: &str| {
+            let value = format!("{service}:{name}");
+            Pick {
+                picked: fields.all("allow").any(|ticked| ticked == value),
+                words: value.clone(),
+                value,
+                label: name.into(),
+                about: words::service_name(service).into(),
+            }
+        };
+        credential_operations(&request.cloud, service).into_iter().map(pick).collect::<Vec<_>>()
+    };
+    request.services.iter().flat_map(of).collect()
 }
 
 /// What is wrong with one of them, as people say it.

@@ -5,8 +5,9 @@ use axum::{extract::State as FromState, response::Response};
 
 use super::{
     frame::{self, Frame},
+    line::Line,
     visitor::Visitor,
-    words::{Chip, When, services},
+    words::When,
 };
 use crate::{
     console::{State, error::Problem, extract::Id},
@@ -39,15 +40,9 @@ struct CloudServices {
 
 /// A line of a list of access requests.
 struct Row {
-    href: String,
-    services: String,
-    chip: Chip,
+    line: Line,
     status: Status,
-    who: String,
-    mine: bool,
-    asked: When,
     until: Option<When>,
-    last_used: Option<When>,
     secret_waits: bool,
 }
 
@@ -55,15 +50,9 @@ impl Row {
     fn new(visitor: &Visitor, view: &AccessRequestView) -> Self {
         let request = &view.request;
         Self {
-            href: format!("/access-requests/{}", request.id),
-            services: services(request),
-            chip: Chip(request.status),
+            line: Line::new(visitor, request),
             status: request.status,
-            mine: request.requested_by == *visitor.name(),
-            who: request.requested_by.to_string(),
-            asked: visitor.when(request.created_at),
             until: request.expires_at.map(|at| visitor.when(at)),
-            last_used: visitor.state.audit.last_used(&request.id).map(|at| visitor.when(at)),
             secret_waits: view.secret_available,
         }
     }

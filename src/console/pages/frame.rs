@@ -109,8 +109,13 @@ pub(crate) fn cloud_services(id: &EnvironmentId) -> String {
     format!("/environments/{id}/cloud-services")
 }
 
+/// How an environment is used.
+pub(crate) fn usage(id: &EnvironmentId) -> String {
+    format!("/environments/{id}/usage")
+}
+
 fn environment_items(id: &EnvironmentId) -> Vec<Item> {
-    vec![item("Cloud Services", cloud_services(id))]
+    vec![item("Cloud Services", cloud_services(id)), item("Usage", usage(id))]
 }
 
 /// The account-wide pages, for whom they are. An entry appears here together with its page.

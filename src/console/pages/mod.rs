@@ -14,8 +14,10 @@ mod chart;
 mod clients;
 mod cloud_services;
 mod decide;
+mod environment_usage;
 mod form;
 mod frame;
+mod line;
 mod live;
 mod problem;
 mod redirect;
@@ -66,6 +68,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/clients", get(clients::show))
         .route("/environments/{id}/cloud-services", get(cloud_services::show))
         .route("/environments/{id}/cloud-services/request", get(request_access::show).post(request_access::submit))
+        .route("/environments/{id}/usage", get(environment_usage::show))
         .route("/live", get(live::stream))
         .route("/search", get(search::show))
         .route("/setup", get(setup::show).post(setup::submit))

@@ -1,18 +1,20 @@
-//! Search: environments and access requests, by what people remember of them.
+//! Search: environments, people and access requests, by what people remember of them.
 
 use askama::Template;
 use axum::{http::Uri, response::Response};
 
 use super::{
+    admin::people::PersonRow,
     form::Fields,
     frame::{Frame, Place, cloud_services},
+    line::Line,
     visitor::Visitor,
-    words::{Chip, When, services},
+    words::services,
 };
 use crate::{
     console::error::Problem,
-    model::{AccessRequest, Environment, Status},
-    workflow::{PageRequest, RequestFilter},
+    model::{AccessRequest, Environment, Status, User},
+    workflow::{self, Caller, Page, PageRequest, RequestFilter},
 };
 
 /// So many of each are shown: who sees more should say more.
@@ -26,30 +28,27 @@ struct Search {
     frame: Frame,
     query: String,
     environments: Vec<Place>,
-    requests: Vec<Found>,
-}
-
-struct Found {
-    href: String,
-    services: String,
-    environment: String,
-    who: String,
-    asked: When,
-    chip: Chip,
+    /// For who may see them.
+    people: Vec<PersonRow>,
+    /// Where all people of that name are, if more were found than are shown.
+    more_people: Option<String>,
+    requests: Vec<Line>,
 }
 
 pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
     let query = Fields::of_query(&uri).text("q").to_owned();
     let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
-    let (environments, requests) = if words.is_empty() {
-        (Vec::new(), Vec::new())
+    let (environments, people, requests) = if words.is_empty() {
+        (Vec::new(), Page { items: Vec::new(), next_cursor: None }, Vec::new())
     } else {
         let found = visitor.run(move |caller| {
             let page = PageRequest { limit: LOOKED_AT, cursor: None };
             let environments = caller.places(&page)?.items.into_iter();
+            let people = people(caller, &words)?;
             let requests = caller.plain_access_requests(&RequestFilter::default(), &page)?.items.into_iter();
             Ok((
                 environments.filter(|found| fits(&words, &of_environment(found))).take(SHOWN).collect(),
+                people,
                 requests.filter(|found| fits(&words, &of_request(found))).take(SHOWN).collect(),
             ))
         });
@@ -61,16 +60,28 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
         href: cloud_services(&found.id),
         current: false,
     });
-    let requests = requests.iter().map(|found: &AccessRequest| Found {
-        href: format!("/access-requests/{}", found.id),
-        services: services(found),
-        environment: found.environment.to_string(),
-        who: found.requested_by.to_string(),
-        asked: visitor.when(found.created_at),
-        chip: Chip(found.status),
+    let requests = requests.iter().map(|found: &AccessRequest| Line::new(&visitor, found));
+    let more_people = people.next_cursor.map(|_| {
+        let query: String = form_urlencoded::byte_serialize(query.trim().as_bytes()).collect();
+        format!("/people?q={query}")
     });
-    let (environments, requests) = (environments.collect(), requests.collect());
-    Ok(visitor.page(&Search { frame: visitor.frame(), query, environments, requests }))
+    Ok(visitor.page(&Search {
+        frame: visitor.frame(),
+        environments: environments.collect(),
+        people: people.items.iter().map(|user| PersonRow::new(&visitor, user)).collect(),
+        more_people,
+        requests: requests.collect(),
+        query,
+    }))
+}
+
+/// A name is one word: who is looked for by more is nobody. Who may not see people finds none.
+fn people(caller: &Caller, words: &[String]) -> Result<Page<User>, workflow::Error> {
+    let page = PageRequest { limit: SHOWN, cursor: None };
+    match (caller.administrator(), words) {
+        (Ok(administrator), [word]) => administrator.find_users(word, &page),
+        _ => Ok(Page { items: Vec::new(), next_cursor: None }),
+    }
 }
 
 fn fits(words: &[String], text: &str) -> bool {

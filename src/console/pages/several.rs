@@ -11,9 +11,10 @@ use super::{
     access_requests::{LIST, ON_A_PAGE},
     form::{Fields, Submitted},
     frame::Frame,
+    line::Line,
     redirect,
     visitor::Visitor,
-    words::{self, Chip, When},
+    words::{self, Chip},
 };
 use crate::{
     console::error::{Problem, capital},
@@ -47,15 +48,9 @@ struct Confirm {
 }
 
 struct Row {
-    id: String,
-    href: String,
-    services: String,
-    who: String,
-    environment: String,
-    chip: Chip,
+    line: Line,
     /// Keys that work, or will once their secret is taken.
     keys: Vec<String>,
-    last_used: Option<When>,
 }
 
 #[derive(Template)]
@@ -185,14 +180,8 @@ impl Row {
         let lives = matches!(request.status, Status::Approved | Status::Active);
         let works = |key: &&crate::workflow::KeyView| lives && key.ends_at.is_none_or(|end| end > visitor.now);
         Self {
-            id: request.id.to_string(),
-            href: access_request::path(&request.id),
-            services: words::services(request),
-            who: request.requested_by.to_string(),
-            environment: request.environment.to_string(),
-            chip: Chip(request.status),
+            line: Line::new(visitor, request),
             keys: view.keys.iter().filter(works).map(|key| key.access_key_id.to_string()).collect(),
-            last_used: visitor.state.audit.last_used(&request.id).map(|at| visitor.when(at)),
         }
     }
 }

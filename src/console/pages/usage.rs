@@ -10,7 +10,7 @@ use super::{
     words::{When, number, service_name},
 };
 use crate::{
-    audit::{Tally, Usage},
+    audit::{DayUse, Tally, Usage},
     clock::Timestamp,
 };
 
@@ -54,7 +54,7 @@ impl Use {
             errors: number(usage.total.errors),
             bytes: bytes(usage.total.bytes_in.saturating_add(usage.total.bytes_out)),
             last: usage.total.last_used_at.map(|at| visitor.when(at)),
-            chart: chart(usage, visitor.now),
+            chart: chart(&usage.by_day, visitor.now),
             operations: operations.collect(),
             days: days.collect(),
         }
@@ -62,20 +62,20 @@ impl Use {
 }
 
 /// One bar for each of the last days, with those without a call.
-fn chart(usage: &Usage, now: Timestamp) -> Bars {
+pub(super) fn chart(by_day: &[DayUse], now: Timestamp) -> Bars {
     let key = format_description!("[year]-[month]-[day]");
     let label = format_description!("[day padding:none] [month repr:short]");
     let day = |back: u32| {
         let date = now.minus(Duration::from_hours(24) * back).to_utc();
         let of_day = date.format(key).unwrap_or_default();
-        let tally = usage.by_day.iter().find(|day| day.day == of_day).map(|day| day.tally).unwrap_or_default();
+        let tally = by_day.iter().find(|day| day.day == of_day).map(|day| day.tally).unwrap_or_default();
         Day { label: date.format(label).unwrap_or_default(), calls: tally.calls, errors: tally.errors }
     };
     Bars { days: (0..DAYS).rev().map(day).collect() }
 }
 
 /// `4.2 MB`, in powers of ten.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)];
     match units.into_iter().find(|&(_, size)| count >= size) {
         Some((unit, size)) => format!("{}.{} {unit}", number(count / size), count % size * 10 / size),

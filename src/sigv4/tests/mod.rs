@@ -1,5 +1,6 @@
 //! Whole requests, both ways.
 
+mod chunks;
 mod properties;
 mod refusals;
 mod vectors;
@@ -48,7 +49,7 @@ impl Signer {
     fn sign(&self, parts: &mut Parts, payload: Payload, now: Timestamp) {
         let signing = Signing {
             access_key_id: Self::ID,
-            key: &SigningKey::derive(&self.secret, self.scope.clone()),
+            key: &SigningKey::of(Self::ID, &self.secret, self.scope.clone()),
             session_token: self.token.as_ref(),
             style: self.style,
             also: &SignedHeaders::of(parts.headers.keys().map(HeaderName::as_str)),
@@ -64,7 +65,7 @@ impl Signer {
         let token_is_right = claim.session_token.as_ref().map(HeaderValue::as_bytes)
             == self.token.as_ref().map(|token| token.expose().as_bytes());
         let known = claim.access_key_id == Self::ID;
-        let key = SigningKey::derive(&self.secret, claim.scope.clone());
+        let key = SigningKey::of(Self::ID, &self.secret, claim.scope.clone());
         let payload = claim.payload.unwrap_or_else(|| Payload::of(body));
         let verified = claim.verify(parts, self.style, &key, payload, now);
         let body_is_right = verified.is_ok_and(|verified| {

@@ -1,8 +1,7 @@
 //! The vectors that AWS publishes, from the package of the `aws-sigv4` crate.
 //!
 //! Forty folders. Two ("double-…") have neither key nor signature, so that only the canonical form can be checked. The
-//! others are signed twice, in the header and in the query; of those signed in the query the canonical form and the
-//! signature are checked here, [`parse`] refuses them by name.
+//! others are signed twice, in the header and in the query. Thirty-eight more are signed with SigV4A, both ways.
 
 use std::{fs, path::PathBuf, process::Command, sync::LazyLock};
 
@@ -17,8 +16,12 @@ struct Vector {
     context: Option<Value>,
 }
 
-static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(|| {
-    let mut folders: Vec<PathBuf> = fs::read_dir(suite()).unwrap().map(|entry| entry.unwrap().path()).collect();
+static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(|| vectors("v4"));
+static ASYMMETRIC: LazyLock<Vec<Vector>> = LazyLock::new(|| vectors("v4a"));
+
+fn vectors(suite: &str) -> Vec<Vector> {
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(folder_of(suite)).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     let vector = |folder: PathBuf| Vector {
         name: folder.file_name().unwrap().to_str().unwrap().to_owned(),
@@ -26,9 +29,9 @@ static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(|| {
         folder,
     };
     folders.into_iter().map(vector).collect()
-});
+}
 
-fn suite() -> PathBuf {
+fn folder_of(suite: &str) -> PathBuf {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--offline", "--filter-platform", "host-tuple"])
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
@@ -38,7 +41,7 @@ fn suite() -> PathBuf {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let package = packages.iter().find(|package| package["name"] == "aws-sigv4").unwrap();
-    PathBuf::from(package["manifest_path"].as_str().unwrap()).with_file_name("aws-signing-test-suite").join("v4")
+    PathBuf::from(package["manifest_path"].as_str().unwrap()).with_file_name("aws-signing-test-suite").join(suite)
 }
 
 impl Vector {
@@ -188,34 +191,78 @@ fn those_without_a_key_have_the_published_canonical_form() {
 }
 
 #[test]
-fn those_signed_in_the_query_have_the_published_signatures_and_are_refused_by_name() {
+fn those_signed_in_the_query_are_found_true_and_signed_anew_in_the_header() {
     for vector in VECTORS.iter().filter(|vector| vector.context.is_some()) {
         let message = vector.request("query-signed-request.txt");
-        assert_eq!(
-            parse(&message.parts().unwrap()).unwrap_err(),
-            ParseError::Unsupported(Scheme::Presigned),
-            "{}",
-            vector.name
-        );
-        // What the client signed: all but the signature, and the token if it was added afterwards.
-        let after = vector.token().1;
-        let (path, query) = message.target.split_once('?').unwrap();
-        let added =
-            |pair: &&str| pair.starts_with("X-Amz-Signature=") || (after && pair.starts_with("X-Amz-Security-Token="));
-        let query: Vec<&str> = query.split('&').filter(|pair| !added(pair)).collect();
-        let parts = Message { target: format!("{path}?{}", query.join("&")), ..message }.parts().unwrap();
-
-        let expected = vector.read("query-canonical-request.txt");
-        let mut from_end = expected.lines().rev();
-        let payload = Payload::parse(from_end.next().unwrap().as_bytes()).unwrap();
-        let list = SignedHeaders::parse(from_end.next().unwrap()).unwrap();
-        let canonical = canonical::request(&parts, vector.style(), &list, &payload);
-        assert_eq!(String::from_utf8_lossy(&canonical), expected, "{}", vector.name);
+        let mut parts = message.parts().unwrap();
         let signer = vector.signer();
-        let to_sign = canonical::string_to_sign(&Moment::of(now()), &signer.scope, &canonical);
+        assert!(signer.accepts(&parts, &message.body, now()), "{}", vector.name);
+        let claim = parse(&parts).unwrap();
+        assert_eq!(claim.signature.as_slice(), ::hex::decode(vector.read("query-signature.txt").trim()).unwrap());
+
+        let payload = claim.payload.unwrap_or_else(|| Payload::of(&message.body));
+        let after = vector.token().1.then_some("X-Amz-Security-Token");
+        let left_out: Vec<&str> = after.into_iter().chain(["X-Amz-Signature"]).collect();
+        let canonical = canonical::request_without(&parts, vector.style(), &claim.signed_headers, &payload, &left_out);
+        assert_eq!(String::from_utf8_lossy(&canonical), vector.read("query-canonical-request.txt"), "{}", vector.name);
+        let to_sign = canonical::string_to_sign(&claim.at, &claim.scope, &canonical);
         assert_eq!(String::from_utf8_lossy(&to_sign), vector.read("query-string-to-sign.txt"), "{}", vector.name);
-        let signature = SigningKey::derive(&signer.secret, signer.scope).sign(&to_sign);
-        assert_eq!(signature, vector.read("query-signature.txt").trim(), "{}", vector.name);
+
+        // What is left is the request before it was signed.
+        let key = SigningKey::derive(&signer.secret, claim.scope.clone());
+        let verified = claim.verify(&parts, vector.style(), &key, payload, now()).unwrap();
+        verified.unwrap_query(&mut parts, false).unwrap();
+        let unsigned = vector.request("request.txt").parts().unwrap();
+        assert_eq!(parts.uri, unsigned.uri, "{}", vector.name);
+        signer.sign(&mut parts, payload, now());
+        assert!(signer.accepts(&parts, &message.body, now()), "{}", vector.name);
+    }
+}
+
+/// Their signatures are random, so that each is verified with the key pair derived here, which must be the published one.
+#[test]
+fn the_asymmetric_ones_are_found_true_both_ways_and_signed_anew() {
+    assert_eq!(ASYMMETRIC.len(), 38);
+    for vector in ASYMMETRIC.iter() {
+        let region = vector.context.as_ref().unwrap()["region"].as_str().unwrap();
+        let (token, after) = vector.token();
+        let signer = Signer { scope: Scope::asymmetric_at(now(), region, "service"), ..vector.signer() };
+        let public = serde_json::from_str::<Value>(&vector.read("public-key.json")).unwrap();
+        let point = ["X", "Y"].map(|name| ::hex::decode(public[name].as_str().unwrap()).unwrap()).concat();
+        let published = ring::signature::UnparsedPublicKey::new(
+            &ring::signature::ECDSA_P256_SHA256_ASN1,
+            [&[4][..], &point].concat(),
+        );
+        for form in ["header", "query"] {
+            let message = vector.request(&format!("{form}-signed-request.txt"));
+            let mut parts = message.parts().unwrap();
+            assert!(signer.accepts(&parts, &message.body, now()), "{} {form}", vector.name);
+            let claim = parse(&parts).unwrap();
+            assert_eq!((claim.scope.region(), claim.scope.service()), (region, "service"));
+
+            let payload = claim.payload.unwrap_or_else(|| Payload::of(&message.body));
+            let left_out: Vec<&str> =
+                after.then_some("X-Amz-Security-Token").into_iter().chain(["X-Amz-Signature"]).collect();
+            let canonical =
+                canonical::request_without(&parts, vector.style(), &claim.signed_headers, &payload, &left_out);
+            let expected = vector.read(&format!("{form}-canonical-request.txt"));
+            assert_eq!(String::from_utf8_lossy(&canonical), expected, "{} {form}", vector.name);
+            let to_sign = canonical::string_to_sign(&claim.at, &claim.scope, &canonical);
+            let expected = vector.read(&format!("{form}-string-to-sign.txt"));
+            assert_eq!(String::from_utf8_lossy(&to_sign), expected, "{} {form}", vector.name);
+            published.verify(&to_sign, claim.signature.as_slice()).unwrap();
+
+            let key = SigningKey::of(Signer::ID, &signer.secret, claim.scope.clone());
+            let verified = claim.verify(&parts, vector.style(), &key, payload, now()).unwrap();
+            verified.unwrap_query(&mut parts, false).unwrap();
+            assert!(!parts.uri.to_string().contains("X-Amz"), "{}", parts.uri);
+            let anew = Signer { token: token.clone().filter(|_| !after), ..vector.signer() };
+            Signer { scope: signer.scope.clone(), ..anew }.sign(&mut parts, payload, now());
+            let claim = parse(&parts).unwrap();
+            let canonical = canonical::request(&parts, vector.style(), &claim.signed_headers, &payload);
+            let to_sign = canonical::string_to_sign(&claim.at, &claim.scope, &canonical);
+            published.verify(&to_sign, claim.signature.as_slice()).unwrap();
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod access_keys;
 pub mod access_requests;
 pub mod authority;
+pub mod counts;
 pub mod credentials;
 pub mod environments;
 pub mod events;

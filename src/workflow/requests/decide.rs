@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    cloud::credential_operations,
     model::{AccessRequest, AccessRequestId, Action, CredentialId, Permission, User},
     store::{
         Read as _,
@@ -149,10 +150,9 @@ fn checked(tx: &Transaction<'_>, approval: &Approval, request: &AccessRequest) -
     checks.require(approval.policy_group.is_none(), "policy_group", "must be null: there are no policy groups yet");
     checks.require(approval.expires_at.is_none_or(|end| end > tx.now), "expires_at", "must be in the future");
     for operation in &approval.allow_credential_operations {
-        let named = operation.split_once(':').filter(|(_, name)| is_operation(name));
-        let granted = named.is_some_and(|(service, _)| request.services.iter().any(|known| known.as_str() == service));
-        let rule = format!("must be of the form service:Operation, of a requested service; not {operation:?}");
-        checks.require(granted, "allow_credential_operations", rule);
+        if let Err(rule) = hands_out_credentials(request, operation) {
+            checks.require(false, "allow_credential_operations", format!("{rule}; not {operation:?}"));
+        }
     }
     checks.comment(approval.comment.as_deref(), LONGEST_TEXT, "comment");
     checks.done()?;
@@ -162,10 +162,14 @@ fn checked(tx: &Transaction<'_>, approval: &Approval, request: &AccessRequest) -
     Ok(operations)
 }
 
-fn is_operation(name: &str) -> bool {
-    name.len() <= 100
-        && name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+/// Is `operation` one of a requested service, whose answer would hold cloud credentials? There is no use in allowing
+/// any other by name: it is allowed, or does not exist and may come to mean something one day.
+fn hands_out_credentials(request: &AccessRequest, operation: &str) -> Result<(), &'static str> {
+    let (service, name) = operation.split_once(':').ok_or("must be of the form service:Operation")?;
+    let service = request.services.iter().find(|known| known.as_str() == service);
+    let service = service.ok_or("must be an operation of a requested service")?;
+    let handing = credential_operations(&request.cloud, service).contains(&name);
+    if handing { Ok(()) } else { Err("must be an operation that hands out cloud credentials") }
 }
 
 fn describe(approval: &Approval, request: &AccessRequest) -> String {

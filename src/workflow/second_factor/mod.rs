@@ -20,7 +20,7 @@ use crate::{
         self, Read as _,
         tables::{
             second_factors::{SECOND_FACTORS, SecondFactorRecord, key_place},
-            users::{USERS, UserRecord},
+            users::{self, USERS, UserRecord},
         },
     },
 };
@@ -98,7 +98,7 @@ impl Caller {
             record.recovery_codes.clone_from(&kept);
             tx.writer.put(&SECOND_FACTORS, &self.user.name, &record)?;
             user.user.second_factor = true;
-            tx.writer.put(&USERS, &self.user.name, &user)?;
+            users::put(tx.writer, &user)?;
             self.end(tx, |_| true)?;
             self.replace_session(tx, &session)?;
             record_act(tx, "second_factor.enable", &self.user.name)?;
@@ -121,7 +121,7 @@ impl Caller {
             }
             tx.writer.remove(&SECOND_FACTORS, &self.user.name)?;
             user.user.second_factor = false;
-            tx.writer.put(&USERS, &self.user.name, &user)?;
+            users::put(tx.writer, &user)?;
             self.replace_session(tx, &session)?;
             record_act(tx, "second_factor.disable", &self.user.name)?;
             Ok(session.signed_in(user.user))
@@ -157,7 +157,7 @@ impl Administrator<'_> {
                 return Err(Error::conflict(format!("{name} has no second factor")));
             }
             record.user.second_factor = false;
-            tx.writer.put(&USERS, name, &record)?;
+            users::put(tx.writer, &record)?;
             tx.writer.remove(&SECOND_FACTORS, name)?;
             tokens::end_sessions(tx, name)?;
             record_act(tx, "second_factor.reset", name)

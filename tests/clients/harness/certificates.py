@@ -1,6 +1,8 @@
-"""A throw-away certificate authority of the cloud, and the certificate of its hosts."""
+"""A throw-away certificate authority of the cloud, and the certificates of its hosts."""
 
-from dataclasses import dataclass
+import ssl
+import threading
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,68 +12,111 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1")
+# A wildcard stands for one label: S3's buckets have theirs below the region.
+WILDCARDS = [
+    "*.amazonaws.com",
+    "*.s3.amazonaws.com",
+    *(
+        f"*{between}.{region}.amazonaws.com"
+        for region in REGIONS
+        for between in ("", ".s3", ".dualstack", ".s3.dualstack")
+    ),
+]
+CA_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Throw-away cloud CA")])
+OTHER_USAGES = dict.fromkeys(
+    ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"),
+    False,
+)
 
 
 @dataclass
 class CloudCertificates:
-    ca: Path
-    chain: Path
-    key: Path
+    """The CA, and one certificate for the hosts that most tests call; `context` makes one for any host."""
+
+    folder: Path
+    ca_key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    leaf_key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    contexts: dict[str, ssl.SSLContext] = field(default_factory=dict)
+    making: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "cloud-ca.pem"
+
+    @property
+    def chain(self) -> Path:
+        return self.folder / "cloud.pem"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "cloud.key"
+
+    def server_context(self) -> ssl.SSLContext:
+        """Shows each client a certificate for just the host that it asks for, however many labels that has."""
+
+        def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+            if name is not None:
+                connection.context = self.context(name)
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain, self.key)
+        context.sni_callback = choose
+        return context
+
+    def context(self, name: str) -> ssl.SSLContext:
+        with self.making:
+            if name not in self.contexts:
+                chain = self.folder / "one-host.pem"
+                chain.write_bytes(self.leaf([name]))
+                self.contexts[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                self.contexts[name].load_cert_chain(chain, self.key)
+            return self.contexts[name]
+
+    def leaf(self, names: list[str]) -> bytes:
+        builder = (
+            certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cloud")]), self.leaf_key.public_key())
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(
+                x509.KeyUsage(digital_signature=True, key_cert_sign=False, crl_sign=False, **OTHER_USAGES),
+                critical=True,
+            )
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.ca_key.public_key()), critical=False)
+        )
+        return builder.sign(self.ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def make_cloud_certificates(folder: Path) -> CloudCertificates:
-    """One certificate for every host of the cloud that the tests call."""
-    now = datetime.now(UTC)
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Throw-away cloud CA")])
-    names = ["*.amazonaws.com", *(f"*.{region}.amazonaws.com" for region in REGIONS)]
-
-    def certificate(subject: x509.Name, public_key) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(ca_name)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=2))
-        )
-
-    key_usage = dict.fromkeys(
-        (
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
+    made = CloudCertificates(folder)
+    public_key = made.ca_key.public_key()
     ca = (
-        certificate(ca_name, ca_key.public_key())
+        certificate(CA_NAME, public_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
-            x509.KeyUsage(digital_signature=False, key_cert_sign=True, crl_sign=True, **key_usage), critical=True
+            x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **OTHER_USAGES), critical=True
         )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .sign(made.ca_key, hashes.SHA256())
     )
-    leaf = (
-        certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cloud")]), key.public_key())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(
-            x509.KeyUsage(digital_signature=True, key_cert_sign=False, crl_sign=False, **key_usage), critical=True
-        )
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    made = CloudCertificates(folder / "cloud-ca.pem", folder / "cloud.pem", folder / "cloud.key")
     made.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    made.chain.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    made.chain.write_bytes(made.leaf(WILDCARDS))
     made.key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        made.leaf_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
     )
     return made
+
+
+def certificate(subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(CA_NAME)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=2))
+    )

@@ -12,6 +12,7 @@ from unittest import mock
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.utils import PRIORITY_ORDERED_SUPPORTED_PROTOCOLS
 
 from .cloud import Key
 
@@ -20,6 +21,7 @@ REGION = "us-east-1"
 PRESET = re.compile(
     r"AWS_|BOTO|.*_PROXY$|.*(CA_BUNDLE|CA_CERTS|CERT_FILE|CERT_DIR|SSL_CAINFO|ROOTS_FILE).*", re.IGNORECASE
 )
+CBOR = "smithy-rpc-v2-cbor"
 CA_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 
 
@@ -63,6 +65,15 @@ def without_presets(variables: Any) -> dict[str, str]:
 @contextmanager
 def environment(variables: dict[str, str]) -> Iterator[None]:
     with mock.patch.dict(os.environ, variables, clear=True):
+        yield
+
+
+@contextmanager
+def speaking(protocol: str) -> Iterator[None]:
+    """Clients that are made meanwhile speak it where their service has it, before botocore's own first choice."""
+    with mock.patch(
+        "botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS", (protocol, *PRIORITY_ORDERED_SUPPORTED_PROTOCOLS)
+    ):
         yield
 
 

@@ -142,8 +142,7 @@ class ScriptedCloud:
     def __init__(self, certificates: CloudCertificates, script: Callable[[Exchange], None]):
         self.script = script
         self.exchanges: list[Exchange] = []
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificates.chain, certificates.key)
+        self.context = certificates.server_context()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()

@@ -16,7 +16,7 @@ use csg::{
     console,
     model::{CallRecord, CloudId, EnvironmentId, Outcome, Publisher, ServiceId, UserName},
     secret::Secret,
-    store::{MasterKey, Store, tables::users::USERS},
+    store::{MasterKey, Store, tables::users},
     workflow::Workflow,
 };
 use serde_json::{Value, json};
@@ -177,13 +177,9 @@ impl Console {
     /// Adds people past the rules: they can't sign in, but are here.
     pub(crate) fn add_people(&self, names: impl Iterator<Item = String>) {
         let user = |name| json!({"name": name, "roles": [], "disabled": false, "created_at": self.clock.now()});
-        let records: Vec<_> = names
-            .map(|name| (UserName::new(&name).unwrap(), json!({"user": user(name), "password": ""})))
-            .map(|(name, record)| (name, serde_json::from_value(record).unwrap()))
-            .collect();
-        let added = self
-            .store
-            .transact(|writer| records.iter().try_for_each(|(name, record)| writer.put(&USERS, name, record)));
+        let records: Vec<_> =
+            names.map(|name| serde_json::from_value(json!({"user": user(name), "password": ""})).unwrap()).collect();
+        let added = self.store.transact(|writer| records.iter().try_for_each(|record| users::put(writer, record)));
         added.unwrap();
     }
 

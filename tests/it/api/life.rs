@@ -70,6 +70,53 @@ fn what(entry: &Value) -> String {
     }
 }
 
+/// What would hand out cloud credentials is allowed by its name, and by no other; who may see the request sees it.
+#[test]
+fn operations_that_hand_out_credentials_are_allowed_one_by_one() {
+    let console = Console::furnished();
+    let [dora, anna, ada] = ["dora", "anna", "ada"].map(|name| console.sign_in(name));
+    let wish = json!({"cloud": "aws", "services": ["redshift", "sns"], "justification": "figures", "duration": null});
+    let made = console.post("/environments/dev/access-requests", &dora, &wish).expect(201);
+    assert_eq!(
+        made["credential_operations"],
+        json!(
+            ["GetClusterCredentials", "GetClusterCredentialsWithIAM", "GetIdentityCenterAuthToken"]
+                .map(|name| format!("redshift:{name}"))
+        )
+    );
+    let path = format!("/access-requests/{}", made["id"].as_str().unwrap());
+    let credential = console.credential("dev", &anna);
+    let approve = |operations: &[&str]| {
+        let approval = json!({"credential": credential, "allow_credential_operations": operations});
+        console.post(&format!("{path}/approve"), &anna, &approval)
+    };
+    let operation = "redshift:GetClusterCredentials";
+    for wrong in [
+        "redshift:getclustercredentials",
+        "redshift:DescribeClusters",
+        "redshift:*",
+        "redshift:",
+        "GetClusterCredentials",
+        "sns:GetClusterCredentials",
+        "ecs:ExecuteCommand",
+        "",
+    ] {
+        let problem = approve(&[operation, wrong]).problem(422);
+        let [error] = &problem["errors"].as_array().unwrap()[..] else { panic!("{problem}") };
+        assert_eq!(error["field"], "allow_credential_operations");
+        assert!(error["detail"].as_str().unwrap().ends_with(&format!("; not {wrong:?}")), "{error}");
+    }
+    let approved = approve(&[operation]).expect(200);
+    assert_eq!(approved["allow_credential_operations"], json!([operation]));
+    let seen = console.get(&path, &dora).expect(200);
+    assert_eq!(seen["allow_credential_operations"], json!([operation]));
+    let log = console.get(&format!("/audit?request={}", made["id"].as_str().unwrap()), &ada).expect(200);
+    let events = log["items"].as_array().unwrap();
+    let said =
+        |event: &Value| event["detail"].as_str().is_some_and(|text| text.contains(&format!("; may call {operation}")));
+    assert!(events.iter().any(|event| event["action"] == "access_request.approve" && said(event)), "{log}");
+}
+
 #[test]
 fn a_rotation_gives_a_second_secret_and_names_both_keys() {
     let console = Console::furnished();

@@ -57,6 +57,7 @@ fn each_role_may_do_what_it_is_for_and_nothing_else() {
         ("POST", "/environments/dev/access-requests", &bad_wish, [422, 403, 404, 422, 404, 403, 401]),
         ("GET", &at(""), &null, [200, 200, 404, 200, 404, 404, 401]),
         ("GET", &at("/usage"), &null, [200, 200, 404, 200, 404, 404, 401]),
+        ("GET", "/environments/dev/usage", &null, [200, 200, 404, 200, 404, 200, 401]),
         ("POST", &at("/approve"), &bad_approval, [422, 422, 404, 403, 404, 404, 401]),
         ("POST", &at("/revoke"), &null, [409, 409, 404, 403, 404, 404, 401]),
         ("POST", &at("/archive"), &null, [409, 409, 404, 403, 404, 404, 401]),

@@ -97,6 +97,15 @@ fn from_an_empty_installation_to_a_key() {
 
     assert_eq!(anna.says(&["request", "revoke", id, "--comment", "done"]), format!("{id} is revoked.\n"));
     assert_eq!(anna.says(&["request", "archive", id]), format!("{id} is archived.\n"));
+    // What hands out cloud credentials is allowed by name, or not at all.
+    let third = dora.json(&["request", "create", "dev", "redshift", "--justification", "figures"], "");
+    let third = third["id"].as_str().unwrap();
+    let allowing = |operation| ["request", "approve", third, "--allow-credential-operation", operation];
+    fails(&anna.run(&allowing("redshift:DescribeClusters"), ""), &["422", "redshift:DescribeClusters"]);
+    let operation = "redshift:GetClusterCredentials";
+    assert_eq!(anna.json(&allowing(operation), "")["allow_credential_operations"][0], operation);
+    assert!(dora.says(&["request", "show", third]).contains(operation));
+
     let second = dora.json(&wish, "");
     let second = second["id"].as_str().unwrap();
     assert_eq!(dora.says(&["request", "withdraw", second]), format!("{second} is withdrawn.\n"));
@@ -131,6 +140,7 @@ fn an_administrator_keeps_people_places_and_credentials() {
         admin.json(&["environment", "update", "dev", "--account", "123456789012"], "")["accounts"][0],
         "123456789012"
     );
+    assert_eq!(admin.json(&["environment", "update", "dev", "--any-account"], "")["accounts"], serde_json::json!([]));
     assert_eq!(admin.says(&["environment", "remove", "dev"]), "dev is removed.\n");
     assert_eq!(admin.says(&["environment", "list"]), "There is no environment that you work in.\n");
 

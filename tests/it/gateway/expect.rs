@@ -1,9 +1,9 @@
 //! `Expect: 100-continue` (RFC 9110, section 10.1.1): a client is asked for its body when somebody wants it.
 
-use csg::gateway::Address;
+use csg::{gateway::Address, model::Grant};
 
 use super::{LIST_TABLES, UPLOAD, head_of};
-use crate::harness::{DYNAMODB, Key, LAMBDA, Signed, Site, Tls};
+use crate::harness::{DYNAMODB, Key, LAMBDA, S3, SNS, Signed, Site, Tls};
 
 /// A client that waits for `100 Continue` before it sends its body.
 async fn waiting(site: &Site, key: &Key, headers: &str) -> (Tls, Signed) {
@@ -55,4 +55,95 @@ async fn a_client_that_waits_is_not_asked_for_a_body_that_can_go_nowhere() {
     let (mut client, _) = waiting(&site, &site.key, "").await;
     assert_eq!(client.answer().await.status(), 502);
     client.ends().await;
+}
+
+/// A grant that does not cover the call costs no body, in whichever form it would come.
+#[tokio::test]
+async fn a_client_that_waits_is_not_asked_for_a_body_that_the_grant_does_not_cover() {
+    let site = Site::start().await;
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let chunked = "X-Amz-Decoded-Content-Length: 11";
+    for ended in [false, true] {
+        site.publish([if ended { Grant { active: false, ..site.grant() } } else { site.only(&["route53"]) }]);
+        for (line, host, payload, headers) in [
+            ("PUT /2015-03-31/functions/f/code", LAMBDA, "{sha256}", ""),
+            ("POST /", SNS, "{sha256}", form),
+            ("PUT /bucket/key", S3, "{sha256}", ""),
+            ("PUT /bucket/key", S3, "UNSIGNED-PAYLOAD", ""),
+            ("PUT /bucket/key", S3, "STREAMING-UNSIGNED-PAYLOAD-TRAILER", chunked),
+            ("PUT /bucket/key", S3, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", chunked),
+        ] {
+            let mut client = site.tunnel(host).await;
+            let head = format!(
+                "{line} HTTP/1.1\nHost: {host}\nX-Amz-Content-Sha256: {payload}\n{headers}\nExpect: 100-continue"
+            );
+            client.send(site.key.sign_with_body(&head, "hello world").head).await;
+            let answer = client.answer().await;
+            assert_eq!((answer.status(), answer.head.header("connection")), (403, Some("close")), "{line} {payload}");
+            client.ends().await;
+        }
+    }
+    assert!(site.cloud.is_quiet().await);
+}
+
+/// Clients may stop waiting at any time (RFC 9110, section 10.1.1), and some never begin.
+#[tokio::test]
+async fn a_client_that_does_not_wait_is_served_all_the_same() {
+    let site = Site::start().await;
+    for host in [LAMBDA, DYNAMODB] {
+        let mut client = site.tunnel(host).await;
+        let text = if host == LAMBDA { UPLOAD } else { head_of(LIST_TABLES) };
+        for _ in 0..2 {
+            let request = site.key.sign_with_body(&format!("{text}\nExpect: 100-continue"), "hello world");
+            client.send(request.bytes()).await;
+            let mut call = site.cloud.call().await;
+            assert_eq!(call.whole_body().await, b"hello world");
+            call.ok().await;
+            let mut head = client.head().await;
+            // It may have been told to go on all the same.
+            if head.status() == 100 {
+                head = client.head().await;
+            }
+            assert_eq!(head.status(), 200);
+            client.body(&head).await;
+        }
+    }
+}
+
+/// One that is not to be understood is no reason to refuse (RFC 9110, section 10.1.1): nobody gets 417.
+#[tokio::test]
+async fn an_unknown_expectation_is_not_refused() {
+    let site = Site::start().await;
+    for expectation in ["200-ok", "100-continue, 200-ok", ""] {
+        let mut client = site.tunnel(LAMBDA).await;
+        let request = site.key.sign_with_body(&format!("{UPLOAD}\nExpect: {expectation}"), "hello world");
+        client.send(request.bytes()).await;
+        let mut call = site.cloud.call().await;
+        assert_eq!(call.head.header("expect"), None);
+        assert_eq!(call.whole_body().await, b"hello world");
+        call.ok().await;
+        let head = client.head().await;
+        assert!(matches!(head.status(), 100 | 200), "{head:?}");
+    }
+}
+
+/// boto3's own way to S3, word for word.
+#[tokio::test]
+async fn an_upload_in_chunks_waits_for_its_word_too() {
+    let site = Site::start().await;
+    let mut client = site.tunnel(S3).await;
+    let head = format!(
+        "PUT /bucket/key HTTP/1.1\nHost: {S3}\nX-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER
+        X-Amz-Decoded-Content-Length: 11\nX-Amz-Trailer: x-amz-checksum-crc32\nContent-Encoding: aws-chunked
+        Expect: 100-continue\n+ Transfer-Encoding: chunked"
+    );
+    client.send(site.key.sign_with_body(&head, "").head).await;
+    assert_eq!(client.head().await.first, "HTTP/1.1 100 Continue");
+    let body = "b\r\nhello world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n";
+    client.send(format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len())).await;
+    let mut call = site.cloud.call().await;
+    assert_eq!(call.head.header("expect"), None);
+    assert_eq!(call.whole_body().await, body.as_bytes());
+    call.ok().await;
+    assert_eq!(client.answer().await.status(), 200);
 }

@@ -7,7 +7,7 @@ use crate::harness::{Answer, DYNAMODB, LAMBDA, SNS, Site, skip};
 
 fn assert_too_large(answer: &Answer) {
     assert_eq!((answer.status(), answer.head.header("x-amzn-errortype")), (413, Some("RequestEntityTooLarge")));
-    assert!(answer.text().contains("larger than 1048576 bytes") && answer.text().contains("max_buffered_body"));
+    assert!(answer.text().contains("larger than 1048576 bytes") && answer.text().contains("max_spooled_body"));
 }
 
 /// The form's action is in the body, so that even a declared hash does not let it stream.
@@ -72,6 +72,21 @@ async fn a_body_in_chunks_is_refused_once_it_is_too_large() {
     }
     client.send("0\r\n\r\n").await;
     assert_too_large(&client.answer().await);
+    assert!(site.cloud.is_quiet().await);
+}
+
+/// What has to be read has to be in memory: no file helps.
+#[tokio::test]
+async fn a_body_that_has_to_be_read_is_never_kept_in_a_file() {
+    let site = Site::with(|plan| plan.config.spool.max_body = 16 * 1024 * 1024).await;
+    for hash in ["", "X-Amz-Content-Sha256: {sha256}"] {
+        let mut client = site.tunnel(SNS).await;
+        let head = format!("POST / HTTP/1.1\nHost: {SNS}\nContent-Type: application/x-www-form-urlencoded\n{hash}");
+        client.send(site.key.sign_with_body(&head, vec![b'x'; 2_000_000]).bytes()).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status(), 413);
+        assert!(answer.text().contains("gateway.max_buffered_body"), "{}", answer.text());
+    }
     assert!(site.cloud.is_quiet().await);
 }
 

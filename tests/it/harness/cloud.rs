@@ -127,6 +127,12 @@ impl Call {
         body.bytes
     }
 
+    /// The test has read the request's body by itself.
+    pub(crate) fn keep_read(mut self) -> Self {
+        self.body_is_read = true;
+        self
+    }
+
     /// Answers with `answer`, head and body as text with plain line ends, and takes the next request.
     pub(crate) async fn answer(mut self, answer: &str) {
         self.wire.send(lines(answer)).await;

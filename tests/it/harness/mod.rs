@@ -10,6 +10,7 @@
 //!
 //! Nothing here sleeps to wait: whatever is waited for has [`within`] its limit to happen.
 
+mod chunks;
 mod cloud;
 mod log;
 mod panics;
@@ -22,6 +23,7 @@ use std::{pin::pin, time::Duration};
 use csg::clock::Clock;
 
 pub(crate) use self::{
+    chunks::Chunks,
     cloud::{Call, Cloud, Identity},
     log::Log,
     signer::{Key, Signed, sha256},
@@ -35,6 +37,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const DYNAMODB: &str = "dynamodb.us-east-1.amazonaws.com";
 pub(crate) const LAMBDA: &str = "lambda.us-east-1.amazonaws.com";
 pub(crate) const ROUTE53: &str = "route53.amazonaws.com";
+pub(crate) const S3: &str = "s3.us-east-1.amazonaws.com";
 pub(crate) const SNS: &str = "sns.us-east-1.amazonaws.com";
 
 /// What `future` gives; fails if that takes too long.

@@ -1,13 +1,13 @@
 //! One gateway with all that it is given, and what is around it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use csg::{
     audit::{Audit, Filter, Settings},
     ca::{Authority, LeafCache, NameConstraints},
     clock::Clock,
     cloud::aws::Catalogue,
-    gateway::{Address, Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, Threads, UpstreamConfig},
+    gateway::{Address, Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, SpoolConfig, Threads, UpstreamConfig},
     model::{
         AccessKeyId, AccessRequestId, AccountId, CallRecord, CloudIdentity, CredentialId, EnvironmentId, Grant,
         LiveGrant, Publisher, ServiceId, Snapshot, UserName, host_pattern::HostPattern,
@@ -82,6 +82,9 @@ impl Site {
         let authority = Arc::new(Authority::generate(clock.now(), &permitted).unwrap());
         let directory = tempfile::tempdir().unwrap();
         let audit = Audit::open(directory.path(), plan.audit, clock.clone()).unwrap();
+        if plan.config.spool.directory.as_os_str().is_empty() {
+            plan.config.spool.directory = directory.path().join("spool");
+        }
         let publisher = Publisher::new();
         let parts = Parts {
             bundles: Bundles {
@@ -266,6 +269,7 @@ impl Default for Plan {
                 on_audit_failure: OnAuditFailure::Deny,
                 passthrough: Vec::new(),
                 require_sni: true,
+                spool: SpoolConfig { directory: PathBuf::new(), max_body: 0, max_total: 16 * 1024 * 1024 },
                 upstream: UpstreamConfig::default(),
             },
             dial: None,

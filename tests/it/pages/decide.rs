@@ -66,6 +66,10 @@ fn anna_sees_who_asks_for_what_and_what_they_have_and_says_yes_with_all_that_goe
     let shown = anna.page(&format!("/access-requests/{id}"));
     assert!(shown.contains("dev account (AKIAIOSFODNN7EXAMPLE)") && shown.contains("redshift:GetClusterCredentials"));
     let hers = Browser::signed_in(&console, "dora").page(&format!("/access-requests/{id}"));
+    for page in [&shown, &hers] {
+        assert!(page.contains("<code>redshift:GetClusterCredentials</code>"), "{page}");
+        assert!(page.contains("What it hands out works past this gateway"), "{page}");
+    }
     assert!(!hers.contains("AKIAIOSFODNN7EXAMPLE") && !hers.contains("Revoke access"), "{hers}");
 }
 

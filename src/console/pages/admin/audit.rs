@@ -203,8 +203,8 @@ fn outcome(text: &str) -> Result<Outcome, Error> {
 impl Row {
     fn new(visitor: &Visitor, entry: Entry) -> Self {
         match entry {
-            Entry::Call(call) => Self::call(visitor, call),
-            Entry::Event(event) => Self::event(visitor, event),
+            Entry::Call(call) => Self::call(visitor, call.record),
+            Entry::Event(event) => Self::event(visitor, event.event),
         }
     }
 

@@ -17,11 +17,12 @@ use crate::{
         pages::{
             form::{Fields, Submitted},
             frame::Frame,
+            line::Line,
             visitor::Visitor,
-            words::{Chip, When, services},
+            words::When,
         },
     },
-    model::{AccessRequest, Credential, CredentialId, Permission, Principal},
+    model::{Credential, CredentialId, Permission, Principal},
     workflow::{CredentialChange, PageRequest},
 };
 
@@ -36,7 +37,7 @@ struct Details {
     principal: Option<Principal>,
     checked_at: Option<When>,
     may_manage: bool,
-    uses: Vec<Use>,
+    uses: Vec<Line>,
     /// Where more of them are.
     next: Option<String>,
     first: String,
@@ -48,15 +49,6 @@ struct Details {
     wrong: Wrong,
     /// What AWS had against it when it was tested.
     refused: Option<String>,
-}
-
-/// An access request that stands on it.
-struct Use {
-    href: String,
-    services: String,
-    who: String,
-    environment: String,
-    chip: Chip,
 }
 
 /// Which form of the page was sent.
@@ -113,7 +105,7 @@ async fn page(
         checked_at: checked.as_ref().map(|checked| visitor.when(checked.at)),
         principal: checked.map(|checked| checked.principal),
         may_manage: visitor.may(Permission::CredentialsManage, None),
-        uses: uses.items.iter().map(Use::of).collect(),
+        uses: uses.items.iter().map(|request| Line::new(visitor, request)).collect(),
         next: uses.next_cursor.map(|cursor| format!("/credentials/{id}?after={cursor}#uses")),
         first: format!("/credentials/{id}#uses"),
         is_first_page,
@@ -126,18 +118,6 @@ async fn page(
         refused: None,
         id,
     })
-}
-
-impl Use {
-    fn of(request: &AccessRequest) -> Self {
-        Self {
-            href: format!("/access-requests/{}", request.id),
-            services: services(request),
-            who: request.requested_by.to_string(),
-            environment: request.environment.to_string(),
-            chip: Chip(request.status),
-        }
-    }
 }
 
 pub(crate) async fn change(

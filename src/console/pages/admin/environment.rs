@@ -14,7 +14,7 @@ use crate::{
         extract::Id,
         pages::{
             form::{Fields, Submitted},
-            frame::{Frame, cloud_services},
+            frame::{Frame, cloud_services, usage},
             visitor::Visitor,
             words::{When, services},
         },
@@ -44,6 +44,10 @@ struct Details {
 impl Details {
     fn cloud_services(&self) -> String {
         cloud_services(&self.id)
+    }
+
+    fn usage(&self) -> String {
+        usage(&self.id)
     }
 }
 

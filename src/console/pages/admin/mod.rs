@@ -12,7 +12,7 @@ mod environment;
 mod environments;
 mod export;
 mod once;
-mod people;
+pub(super) mod people;
 mod person;
 mod settings;
 mod system;

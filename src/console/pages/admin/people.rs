@@ -24,17 +24,29 @@ use crate::{
 struct People {
     frame: Frame,
     query: String,
-    rows: Vec<Row>,
+    rows: Vec<PersonRow>,
     /// The address of the next page.
     next: Option<String>,
     is_first_page: bool,
 }
 
-struct Row {
-    name: String,
-    roles: Vec<String>,
-    disabled: bool,
-    added: When,
+/// A line of a list of people.
+pub(crate) struct PersonRow {
+    pub(crate) name: String,
+    pub(crate) roles: Vec<String>,
+    pub(crate) disabled: bool,
+    pub(crate) added: When,
+}
+
+impl PersonRow {
+    pub(crate) fn new(visitor: &Visitor, user: &User) -> Self {
+        Self {
+            roles: user.roles.iter().map(described).collect(),
+            name: user.name.to_string(),
+            disabled: user.disabled,
+            added: visitor.when(user.created_at),
+        }
+    }
 }
 
 pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
@@ -45,17 +57,11 @@ pub(crate) async fn show(visitor: Visitor, uri: Uri) -> Result<Response, Problem
     let page =
         visitor.run(move |caller| caller.administrator()?.find_users(&text, &PageRequest { limit: PAGE, cursor }));
     let page = page.await?;
-    let row = |user: User| Row {
-        roles: user.roles.iter().map(described).collect(),
-        name: user.name.to_string(),
-        disabled: user.disabled,
-        added: visitor.when(user.created_at),
-    };
     let next = page.next_cursor.map(|cursor| format!("/people?{}", fields.filters(&["q"], Some(&cursor))));
     Ok(visitor.page(&People {
         frame: visitor.frame(),
         query,
-        rows: page.items.into_iter().map(row).collect(),
+        rows: page.items.iter().map(|user| PersonRow::new(&visitor, user)).collect(),
         next,
         is_first_page,
     }))

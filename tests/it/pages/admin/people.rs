@@ -163,3 +163,19 @@ fn a_thousand_people_come_page_by_page_and_are_found() {
     let found = console.get("/users?search=Son-0990", &token).expect(200);
     assert_eq!(found["items"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn search_finds_people_for_who_may_see_them() {
+    let console = Console::furnished();
+    console.add_people((0..25).map(|number| format!("jan-{number}")));
+    let found = Browser::signed_in(&console, "root").page("/search?q=NNA");
+    assert!(found.contains("<a href=\"/people/anna\">anna</a>") && found.contains("Approver everywhere"), "{found}");
+    let many = Browser::signed_in(&console, "root").page("/search?q=an-");
+    assert_eq!(many.matches("href=\"/people/jan-").count(), 20);
+    assert!(many.contains("href=\"/people?q=an-\""), "the others are a page further");
+    for name in ["anna", "dora", "ada"] {
+        let nothing = Browser::signed_in(&console, name).page("/search?q=jan");
+        assert!(nothing.contains("Nothing that you may see") && !nothing.contains("/people"), "{name}: {nothing}");
+    }
+    assert!(!Browser::signed_in(&console, "root").page("/search?q=anna+dora").contains("/people/anna"));
+}
