@@ -190,6 +190,11 @@ impl Gateway {
         self.0.certificates.hosts()
     }
 
+    /// Comes back once each thread that serves clients has done a piece of work that was given to it now.
+    pub async fn beat(&self) {
+        self.0.workers.beat().await;
+    }
+
     /// Serves `listener` until `stop` is cancelled, then returns as soon as what is in flight has finished.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) {
         accept::accept(Arc::clone(&self.0), listener, stop).await;
