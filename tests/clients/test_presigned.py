@@ -58,7 +58,7 @@ def http(team: Team) -> Iterator[urllib3.ProxyManager]:
         yield client
 
 
-@pytest.mark.parametrize("name", ["plain", "a b+c", "%2F@", "//x/../y", "größe/ü", "k" * 1000])
+@pytest.mark.parametrize("name", ["plain", "a b+c", "%2F@", "größe/ü", "k" * 1000])
 def test_put_get_head(
     presign: Callable[..., str], http: urllib3.ProxyManager, cloud: StrictMoto, straight: Way, name: str
 ) -> None:
@@ -126,7 +126,7 @@ def test_it_ends_with_its_access(team: Team, http: urllib3.ProxyManager) -> None
 def test_a_presigned_sts_call(team: Team, http: urllib3.ProxyManager) -> None:
     """As EKS's tokens are made: not S3, so that the empty body is signed."""
     client = Way(team.gateway.proxy_url, team.gateway.ca, team.grant("sts")).boto3("sts")
-    url = client.generate_presigned_url("get_caller_identity")
+    url = client.generate_presigned_url("get_caller_identity", HttpMethod="GET")
     got = http.request("GET", url)
     assert (got.status, b"<Account>123456789012</Account>" in got.data) == (200, True), got.data
 
