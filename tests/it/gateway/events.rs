@@ -81,7 +81,7 @@ async fn assert_message(call: &mut Call, cloud: &mut Stream<'_>, payload: Option
     let (mut expected, mut found) = (Vec::new(), Vec::new());
     let length = cloud_frame_length(payload);
     let before = cloud.previous.clone();
-    let chunk = format!("{length:x}\r\n");
+    let chunk = format!("{length:X}\r\n");
     assert_eq!(call.wire.bytes(chunk.len()).await, chunk.as_bytes());
     found.extend(call.wire.bytes(length).await);
     assert_eq!(call.wire.bytes(2).await, b"\r\n");
