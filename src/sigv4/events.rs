@@ -204,7 +204,8 @@ fn write(chain: &mut EventChain, payload: &[u8], now: Timestamp) -> Bytes {
         frame.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
     }
     let sum = crc32(&frame);
-    for part in [&sum.to_be_bytes()[..], &date, SIGNATURE, &signature, payload] {
+    // In the order of AWS's own code.
+    for part in [&sum.to_be_bytes()[..], SIGNATURE, &signature, &date, payload] {
         frame.extend_from_slice(part);
     }
     let sum = crc32(&frame);
