@@ -91,7 +91,7 @@ impl RequestBody {
     pub(super) fn held(held: Held) -> Self {
         match held.content {
             Content::Memory(bytes, place) => Self::Held(Some((bytes, place)).filter(|(bytes, _)| !bytes.is_empty())),
-            Content::Sealed(sealed) => Self::Unsealed(Box::new(Unsealed::new(sealed))),
+            Content::Sealed(sealed) => Self::Unsealed(Box::new(Unsealed::new(*sealed))),
         }
     }
 }
@@ -126,7 +126,8 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Chunked(recoded) => recoded.size_hint(),
-            Self::Events(events) => events.size_hint(),
+            // As long as it lasts.
+            Self::Events(_) => SizeHint::new(),
             Self::Held(held) => SizeHint::with_exact(held.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64)),
             Self::Own(own) => SizeHint::with_exact(own.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Streamed(streamed) => streamed.size_hint(),

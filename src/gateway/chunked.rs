@@ -128,18 +128,14 @@ impl Recoded {
                 return self.silence.poll_lasted(cx).map(|()| Some(Err(BodyError::Silence)));
             };
             self.silence.broken();
-            match next.transpose().map_err(BodyError::Client)? {
-                Some(frame) => {
-                    // HTTP's own trailers are nobody's: those that count are inside the coding.
-                    self.input = frame.into_data().unwrap_or_default();
-                    self.passed.fetch_add(self.input.len() as u64, Ordering::Relaxed);
-                }
-                None => {
-                    self.decoder.finish().map_err(BodyError::Chunked)?;
-                    let end = self.encoder.take().map(|encoder| encoder.finish(self.trailer.as_deref()));
-                    return Poll::Ready(end.map(|end| Ok(self.given_out(end))));
-                }
-            }
+            let Some(frame) = next.transpose().map_err(BodyError::Client)? else {
+                self.decoder.finish().map_err(BodyError::Chunked)?;
+                let end = self.encoder.take().map(|encoder| encoder.finish(self.trailer.as_deref()));
+                return Poll::Ready(end.map(|end| Ok(self.given_out(end))));
+            };
+            // HTTP's own trailers are nobody's: those that count are inside the coding.
+            self.input = frame.into_data().unwrap_or_default();
+            self.passed.fetch_add(self.input.len() as u64, Ordering::Relaxed);
         }
         Poll::Ready(None)
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body, SizeHint};
+use http_body::Body;
 
 use super::{
     body::{ANSWER_SILENCE, BodyError},
@@ -56,16 +56,13 @@ impl EventStream {
                 return self.silence.poll_lasted(cx).map(|()| Some(Err(BodyError::Silence)));
             };
             self.silence.broken();
-            match next.transpose().map_err(BodyError::Client)? {
-                Some(frame) => {
-                    let data = frame.into_data().unwrap_or_default();
-                    self.passed.fetch_add(data.len() as u64, Ordering::Relaxed);
-                    self.events.push(&data);
-                }
-                None => {
-                    self.events.finish().map_err(BodyError::Event)?;
-                    self.ended = true;
-                }
+            if let Some(frame) = next.transpose().map_err(BodyError::Client)? {
+                let data = frame.into_data().unwrap_or_default();
+                self.passed.fetch_add(data.len() as u64, Ordering::Relaxed);
+                self.events.push(&data);
+            } else {
+                self.events.finish().map_err(BodyError::Event)?;
+                self.ended = true;
             }
         }
         Poll::Ready(None)
@@ -73,10 +70,5 @@ impl EventStream {
 
     pub(super) const fn is_end_stream(&self) -> bool {
         self.ended
-    }
-
-    /// A message gets no longer by its new signature; that of the whole is told only where the client told it.
-    pub(super) fn size_hint(&self) -> SizeHint {
-        SizeHint::new()
     }
 }

@@ -114,9 +114,10 @@ fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static), ledger
     let unavailable = |reason| Refusal::UpstreamUnavailable { host: target.name.to_string(), reason };
     let refusal = match (causes(error).find_map(|cause| cause.downcast_ref::<BodyError>()), dial_error(error)) {
         (Some(BodyError::Checksum(header)), _) => Refusal::ChecksumMismatch { header },
-        (Some(BodyError::Chunked(ChunkError::Signature)), _) => Refusal::SignatureMismatch,
+        (Some(BodyError::Chunked(ChunkError::Signature) | BodyError::Event(EventError::Signature)), _) => {
+            Refusal::SignatureMismatch
+        }
         (Some(BodyError::Chunked(error)), _) => Refusal::Malformed { what: error.to_string() },
-        (Some(BodyError::Event(EventError::Signature)), _) => Refusal::SignatureMismatch,
         (Some(BodyError::Event(error)), _) => Refusal::Malformed { what: error.to_string() },
         (Some(BodyError::File(_)), _) => {
             Refusal::GatewayUnavailable { reason: "a request that was kept on disk can't be read again".to_owned() }

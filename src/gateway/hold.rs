@@ -39,7 +39,7 @@ pub(super) enum Content {
     /// In memory, with its place in the budget.
     Memory(Bytes, OwnedSemaphorePermit),
     /// In a file.
-    Sealed(Sealed),
+    Sealed(Box<Sealed>),
 }
 
 impl Held {
@@ -137,7 +137,7 @@ impl Budget {
             self.check(length, why)?;
             writer = writer.push(data).await?;
         }
-        Ok(Held { content: Content::Sealed(writer.finish().await?), sha256: reading.sha256() })
+        Ok(Held { content: Content::Sealed(Box::new(writer.finish().await?)), sha256: reading.sha256() })
     }
 
     /// May a body be so long that is too long for memory?

@@ -75,7 +75,7 @@ impl Spool {
             let mut key = zeroize::Zeroizing::new([0; 32]);
             SystemRandom::new().fill(key.as_mut_slice()).map_err(|_| io::Error::other("no random bytes"))?;
             let key = UnboundKey::new(&AES_256_GCM, key.as_slice()).map_err(|_| io::Error::other("no key"))?;
-            Ok(Sealed { file, key: LessSafeKey::new(key), length: 0, _place: place })
+            Ok(Sealed { file, key: LessSafeKey::new(key), length: 0, place })
         });
         Ok(Writer { sealed: sealed.await?, waiting: BytesMut::new(), all: Arc::clone(&self.all) })
     }
@@ -112,7 +112,7 @@ impl Writer {
         let place = Arc::clone(&all).try_acquire_owned().map_err(|_| SpoolError::NoRoom)?;
         let sealed = blocking(move || {
             sealed.append(&waiting)?;
-            sealed._place.merge(place);
+            sealed.place.merge(place);
             Ok(sealed)
         });
         Ok(Self { sealed: sealed.await?, waiting: BytesMut::new(), all })
@@ -124,7 +124,7 @@ pub(super) struct Sealed {
     file: File,
     key: LessSafeKey,
     length: u64,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl Sealed {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     fn data(length: usize) -> Vec<u8> {
-        (0..length).map(|index| (index % 251) as u8).collect()
+        (0..length).map(|index| u8::try_from(index % 251).unwrap()).collect()
     }
 
     #[tokio::test]

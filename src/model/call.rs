@@ -16,6 +16,7 @@ pub struct Call {
 }
 
 /// An operation of a service.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// Its name in the cloud's own words: `PutItem`.

@@ -204,7 +204,8 @@ fn write(chain: &mut EventChain, payload: &[u8], now: Timestamp) -> Bytes {
         frame.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
     }
     let sum = crc32(&frame);
-    for part in [&sum.to_be_bytes()[..], &date, SIGNATURE, &signature, payload] {
+    // In the order of AWS's own code.
+    for part in [&sum.to_be_bytes()[..], SIGNATURE, &signature, &date, payload] {
         frame.extend_from_slice(part);
     }
     let sum = crc32(&frame);
@@ -284,7 +285,8 @@ mod tests {
     /// Both ways: what AWS's code has signed is found right, and what we sign is what it would have signed.
     #[test]
     fn agrees_with_the_reference_also_beyond_midnight() {
-        let payloads: [&[u8]; 4] = [b"one", b"", &[7; 70_000], b"four"];
+        let long = vec![7; 70_000];
+        let payloads: [&[u8]; 4] = [b"one", b"", &long, b"four"];
         for step in [Duration::ZERO, Duration::from_secs(7)] {
             let expected = reference("cloud", &payloads, step);
             for piece in [1, 100, 1_000_000] {

@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn the_trailer_of_aws_s_example_is_right() {
         let mut checksum = Algorithm::Crc32c.begin();
-        checksum.update(&[b'a'; 66_560]);
+        checksum.update(&vec![b'a'; 66_560]);
         assert_eq!(checksum.text(), "sOO8/Q==");
     }
 }

@@ -27,7 +27,7 @@ pub struct Decoder {
 
 enum State {
     /// In a chunk's data, of which so much is missing.
-    Data { missing: u64, signed: Option<(Context, [u8; SIGNATURE])> },
+    Data { missing: u64, signed: Option<Box<(Context, [u8; SIGNATURE])>> },
     /// Before the end of the line behind a chunk's data.
     DataEnd,
     /// All was read.
@@ -64,8 +64,8 @@ impl Decoder {
                     let length = usize::try_from(*missing).unwrap_or(usize::MAX).min(input.len());
                     let data = input.split_to(length);
                     *missing -= length as u64;
-                    if let Some((hash, _)) = signed {
-                        hash.update(&data);
+                    if let Some(signed) = signed {
+                        signed.0.update(&data);
                     }
                     if *missing == 0 {
                         self.end_data()?;
@@ -128,18 +128,17 @@ impl Decoder {
 
     fn begin_chunk(&mut self, line: &[u8]) -> Result<State, ChunkError> {
         let line = std::str::from_utf8(line).map_err(|_| ChunkError::Header)?;
-        let (size, signature) = match &self.chain {
-            None => (line, None),
-            Some(_) => {
-                let (size, extension) = line.split_once(';').ok_or(ChunkError::Header)?;
-                let signature = extension.strip_prefix(CHUNK_SIGNATURE).ok_or(ChunkError::Header)?;
-                (size, Some(signature_of(signature).ok_or(ChunkError::Header)?))
-            }
+        let (size, signature) = if self.chain.is_some() {
+            let (size, extension) = line.split_once(';').ok_or(ChunkError::Header)?;
+            let signature = extension.strip_prefix(CHUNK_SIGNATURE).ok_or(ChunkError::Header)?;
+            (size, Some(signature_of(signature).ok_or(ChunkError::Header)?))
+        } else {
+            (line, None)
         };
         let size = chunk_size(size).ok_or(ChunkError::Header)?;
         self.left = self.left.checked_sub(size).ok_or(ChunkError::Length)?;
         if size > 0 {
-            let signed = signature.map(|signature| (Context::new(&SHA256), signature));
+            let signed = signature.map(|signature| Box::new((Context::new(&SHA256), signature)));
             return Ok(State::Data { missing: size, signed });
         }
         if self.left > 0 {
@@ -152,8 +151,8 @@ impl Decoder {
     }
 
     fn end_data(&mut self) -> Result<(), ChunkError> {
-        if let State::Data { signed: Some((hash, signature)), .. } = std::mem::replace(&mut self.state, State::DataEnd)
-        {
+        if let State::Data { signed: Some(signed), .. } = std::mem::replace(&mut self.state, State::DataEnd) {
+            let (hash, signature) = *signed;
             self.verify(hash, &signature)?;
         }
         Ok(())

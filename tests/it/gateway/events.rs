@@ -81,12 +81,12 @@ async fn assert_message(call: &mut Call, cloud: &mut Stream<'_>, payload: Option
     let (mut expected, mut found) = (Vec::new(), Vec::new());
     let length = cloud_frame_length(payload);
     let before = cloud.previous.clone();
-    let chunk = format!("{length:x}\r\n");
+    let chunk = format!("{length:X}\r\n");
     assert_eq!(call.wire.bytes(chunk.len()).await, chunk.as_bytes());
     found.extend(call.wire.bytes(length).await);
     assert_eq!(call.wire.bytes(2).await, b"\r\n");
-    // Its date is the gateway's: the first header, milliseconds.
-    let millis = i64::from_be_bytes(found[19..27].try_into().unwrap());
+    // Its date is the gateway's: the second header, milliseconds.
+    let millis = i64::from_be_bytes(found[71..79].try_into().unwrap());
     let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(millis.try_into().unwrap());
     cloud.previous = before;
     expected.extend(cloud.frame_at(payload, at));
