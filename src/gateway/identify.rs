@@ -15,6 +15,7 @@ use crate::{
 };
 
 /// A request for the host of its tunnel. Nothing is proven yet.
+#[expect(clippy::large_enum_variant, reason = "nearly all calls are signed, and a box would cost each an allocation")]
 pub(super) enum Identified<'t> {
     /// Its credential scope agrees with that host.
     Signed { signature: sigv4::Claim, scope: aws::Claim<'static, 't> },

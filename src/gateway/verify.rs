@@ -24,6 +24,7 @@ use crate::{
 };
 
 /// What shows whose call it is.
+#[expect(clippy::large_enum_variant, reason = "nearly all calls are signed, and a box would cost each an allocation")]
 pub(super) enum Proof {
     /// Its own signature.
     Signature(sigv4::Verified),
