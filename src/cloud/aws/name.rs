@@ -117,7 +117,7 @@ impl<'c> Claim<'c, '_> {
             let dialect = dialect(self.services(), parts);
             let service = dialect.service.unwrap_or(self.service);
             return Named {
-                call: self.call(service, None, self.host.account().cloned().into_iter().collect()),
+                call: Self::call(service, None, self.host.account().cloned().into_iter().collect()),
                 dialect,
             };
         };
@@ -129,12 +129,12 @@ impl<'c> Claim<'c, '_> {
         }
         let operation = accounts.add_of(parts).map(|()| found.operation);
         Named {
-            call: self.call(found.service, operation, accounts.into_accounts()),
+            call: Self::call(found.service, operation, accounts.into_accounts()),
             dialect: Dialect::new(found.protocol, Some(found.service), parts),
         }
     }
 
-    fn call(&self, service: &Service, operation: Option<Operation>, accounts: Vec<AccountId>) -> Call {
+    fn call(service: &Service, operation: Option<Operation>, accounts: Vec<AccountId>) -> Call {
         Call { cloud: CloudId::aws(), service: service.id.clone(), operation, accounts }
     }
 
