@@ -65,6 +65,15 @@ pub enum StartError {
     /// Nothing has been prepared yet.
     #[error("{} is not initialised: run `csg init` or `csg serve` first", .0.display())]
     NotInitialised(PathBuf),
+    /// What systemd has handed over is no TCP socket that listens.
+    #[error("systemd handed over something else than a TCP socket that listens: {0}: look at csg.socket")]
+    Socket(io::Error),
+    /// What systemd has handed over listens where nothing of ours does.
+    #[error(
+        "systemd handed over a socket on {0}, which neither gateway.listen nor console.listen names: let the configuration \
+         and csg.socket agree"
+    )]
+    StrangeSocket(SocketAddr),
     /// The state on disk.
     #[error(transparent)]
     Store(#[from] store::Error),

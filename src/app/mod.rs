@@ -10,6 +10,7 @@ mod names;
 mod running;
 mod signal;
 mod state;
+pub mod systemd;
 mod upstream;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -18,13 +19,13 @@ use bytes::Bytes;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::state::State;
 pub use self::{
     error::StartError,
-    running::Running,
+    running::{Pulse, Running},
     signal::StopSignal,
     state::{authority, initialise},
 };
+use self::{state::State, systemd::Sockets};
 use crate::{
     audit::{self, Audit},
     ca::LeafCache,
@@ -44,14 +45,16 @@ impl App {
     /// Starts everything that `config` names. Must be called inside a Tokio runtime.
     ///
     /// A data directory that is empty is prepared first; [`Running::set_up_token`] then lets the first administrator in.
-    pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    /// Where a socket was handed over, it is listened on; the others are opened.
+    pub async fn start(config: Config, clock: Clock, mut sockets: Sockets) -> Result<Running, StartError> {
         limits::raise_open_files();
         // The ports first: a second appliance on one machine is told of the port, not of the database.
         let mut gateway_listeners = Vec::new();
         for &address in &config.gateway.listen {
-            gateway_listeners.push(bind("gateway.listen", address).await?);
+            gateway_listeners.push(bind("gateway.listen", address, &mut sockets).await?);
         }
-        let (console_listener, console) = bind("console.listen", config.console.listen).await?;
+        let (console_listener, console) = bind("console.listen", config.console.listen, &mut sockets).await?;
+        sockets.are_all_taken()?;
 
         let state = state::open(&config, &clock)?;
         let set_up_token = if state.workflow.is_set_up()? { None } else { Some(state.workflow.begin_set_up()?) };
@@ -74,6 +77,7 @@ impl App {
             tracing::warn!(name, "the CA was made before this name was known, and may not speak for it");
         }
         let endpoint = bound.first().map_or_else(String::new, |&at| names::url("http", &names::host(at, &own), at));
+        let pulse = Pulse(gateway.clone());
         let certificate = console_tls::open(&config.console, console, &state.authority, &own, clock.now())?;
         let console_url: Arc<str> = console_url(console, &own, certificate.as_ref()).into();
         let identity = certificate.as_ref().map(console_tls::Certificate::subscribe);
@@ -97,7 +101,7 @@ impl App {
             tasks.spawn(certificate.keep(clock.clone(), stop.clone()));
         }
         tasks.spawn(running::expire(state.workflow, clock, stop.clone()));
-        Ok(Running { gateway: bound, console, console_url, set_up_token, audit, stop, tasks })
+        Ok(Running { gateway: bound, console, console_url, set_up_token, audit, pulse, stop, tasks })
     }
 }
 
@@ -109,9 +113,16 @@ fn console_url(bound: SocketAddr, own: &[String], certificate: Option<&console_t
     names::url("https", &certificate.host(&hosts).unwrap_or(usual), bound)
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+async fn bind(
+    key: &'static str,
+    address: SocketAddr,
+    sockets: &mut Sockets,
+) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |cause| StartError::Bind { key, address, cause };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = match sockets.take(address) {
+        Some(socket) => TcpListener::from_std(socket).map_err(failed)?,
+        None => TcpListener::bind(address).await.map_err(failed)?,
+    };
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }

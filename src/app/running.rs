@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{audit::Audit, clock::Clock, secret::Secret, workflow::Workflow};
+use crate::{audit::Audit, clock::Clock, gateway::Gateway, secret::Secret, workflow::Workflow};
 
 /// How long calls under way may take to finish once the appliance is asked to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -27,11 +27,30 @@ pub struct Running {
     /// Lets whoever has it make the first administrator; there while there is none.
     pub set_up_token: Option<Secret>,
     pub(super) audit: Audit,
+    pub(super) pulse: Pulse,
     pub(super) stop: CancellationToken,
     pub(super) tasks: JoinSet<()>,
 }
 
+/// Tells whether the appliance is alive: every thread that serves somebody still comes to its next piece of work.
+#[derive(Clone)]
+pub struct Pulse(pub(super) Gateway);
+
+impl Pulse {
+    /// Comes back once every thread has done a piece of work that was given to it now.
+    pub async fn felt(&self) {
+        self.0.beat().await;
+        // The store's work is done on threads that may block; if all of them hang, this waits for ever.
+        drop(tokio::task::spawn_blocking(|| ()).await);
+    }
+}
+
 impl Running {
+    /// For a watchdog.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
     /// Waits until a part of the appliance ends without having been asked to: the rest is of no use then.
     pub async fn broken(&mut self) {
         if let Some(Err(error)) = self.tasks.join_next().await {

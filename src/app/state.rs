@@ -90,3 +90,21 @@ fn constraints(config: &Config) -> Result<NameConstraints, StartError> {
     let clouds = Catalogue::embedded().permitted_domains().into_iter().map(str::to_owned);
     Ok(NameConstraints::new(clouds.chain(domains), addresses)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ca_may_speak_for_the_addresses_that_are_listened_on() {
+        let mut config = Config::default();
+        let socket = |text: &str| text.parse().unwrap();
+        config.gateway.listen = ["0.0.0.0:1", "127.0.0.1:1", "192.0.2.7:1", "[2001:db8::7]:1"].map(socket).into();
+        config.gateway.hostnames = vec!["gw.example.com".into(), "192.0.2.9".into()];
+        config.console.listen = socket("[::ffff:192.0.2.8]:1");
+        let made = constraints(&config).unwrap();
+        let addresses: Vec<_> = made.addresses().iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["192.0.2.7", "192.0.2.8", "192.0.2.9", "2001:db8::7"]);
+        assert!(made.permits("gw.example.com") && !made.permits("127.0.0.1"));
+    }
+}

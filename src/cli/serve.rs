@@ -6,7 +6,10 @@ use anyhow::{Context, anyhow};
 
 use super::{ConfigArgs, terminal::print};
 use crate::{
-    app::{self, App, StopSignal},
+    app::{
+        self, App, StopSignal,
+        systemd::{self, Sockets},
+    },
     clock::Clock,
 };
 
@@ -23,10 +26,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
     app::logging::start(&config.log);
+    let sockets = Sockets::handed_over()?;
     let runtime = tokio::runtime::Runtime::new().context("can't start the runtime")?;
     let outcome = runtime.block_on(async {
         let mut stop = StopSignal::listen().context("can't listen for signals")?;
-        let mut running = App::start(config, Clock::system()).await?;
+        let mut running = App::start(config, Clock::system(), sockets).await?;
         if let Some(token) = &running.set_up_token {
             let console = &running.console_url;
             print(format_args!(
@@ -35,10 +39,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 token.expose()
             ))?;
         }
+        systemd::ready(&running, Clock::system());
         let broken = tokio::select! {
             () = stop.received() => false,
             () = running.broken() => true,
         };
+        systemd::stopping();
         tokio::select! {
             () = running.stop() => {}
             () = stop.received() => tracing::warn!("asked to stop twice: calls under way are cut off"),

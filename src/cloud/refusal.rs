@@ -112,6 +112,14 @@ pub enum Refusal {
         /// Which way, and what to use instead.
         what: String,
     },
+    /// The life of a presigned URL is over.
+    #[error("Request has expired: the URL was good until {ended_at}, and the time here is {now}")]
+    UrlExpired {
+        /// Its end.
+        ended_at: Timestamp,
+        /// The gateway's time.
+        now: Timestamp,
+    },
     /// The cloud did not answer in time.
     #[error("{host} did not answer in time: {reason}")]
     UpstreamTimeout {
@@ -165,7 +173,8 @@ impl Refusal {
             | Self::SignatureMismatch
             | Self::UnknownKey
             | Self::UnknownOperation
-            | Self::UnsupportedAuth { .. } => Blame::NotAllowed,
+            | Self::UnsupportedAuth { .. }
+            | Self::UrlExpired { .. } => Blame::NotAllowed,
             Self::BodyTooLarge { .. } => Blame::TooLarge,
             Self::GatewayUnavailable { .. } => Blame::Gateway,
             Self::ChecksumMismatch { .. } | Self::IncompleteSignature { .. } | Self::Malformed { .. } => {

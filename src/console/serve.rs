@@ -26,13 +26,15 @@ const CONNECTIONS: usize = 1_024;
 const HEAD_TIME: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 32 * 1024;
 const HEADERS: usize = 100;
+/// Whoever was let in just before the end has this long to say what they want: nobody else will hear it.
+const PARTING: Duration = Duration::from_millis(500);
 /// After `accept` has failed, as when no file handle is left, it is tried again after this time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers requests on `listener`, over TLS if there is any, until `shutdown`; then lets those in flight finish.
 pub async fn serve(listener: TcpListener, tls: Option<Tls>, router: Router, clock: Clock, shutdown: CancellationToken) {
     let (places, handshakes) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(HANDSHAKES)));
-    let mut connections = JoinSet::new();
+    let (mut connections, part) = (JoinSet::new(), CancellationToken::new());
     loop {
         while connections.try_join_next().is_some() {}
         let accepted = async {
@@ -44,7 +46,7 @@ pub async fn serve(listener: TcpListener, tls: Option<Tls>, router: Router, cloc
             () = shutdown.cancelled() => break,
             accepted = accepted => match accepted {
                 Ok((stream, peer, place, handshake)) => {
-                    let (tls, router, shutdown) = (tls.clone(), router.clone(), shutdown.clone());
+                    let (tls, router, shutdown) = (tls.clone(), router.clone(), part.clone());
                     connections.spawn(async move {
                         let Some(tls) = tls else {
                             drop(handshake);
@@ -70,6 +72,11 @@ pub async fn serve(listener: TcpListener, tls: Option<Tls>, router: Router, cloc
         }
     }
     drop(listener);
+    while connections.try_join_next().is_some() {}
+    if !connections.is_empty() {
+        clock.sleep(PARTING).await;
+    }
+    part.cancel();
     while connections.join_next().await.is_some() {}
 }
 

@@ -24,6 +24,9 @@ const DEAD_PEER: Duration = Duration::from_mins(2);
 /// After a failed `accept`, mostly for want of file descriptors: long enough for some to be given back.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Whoever was let in just before the end has this long to say what they want: nobody else will hear it.
+const PARTING: Duration = Duration::from_millis(500);
+
 /// The first byte of a TLS handshake record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
 
@@ -46,6 +49,7 @@ type Place = (OwnedSemaphorePermit, Arc<()>);
 /// Serves `listener` until `stop`, then waits for what is in flight.
 pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: CancellationToken) {
     let (tasks, places) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    let part = CancellationToken::new();
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let next = tokio::select! {
@@ -58,7 +62,7 @@ pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: Cancell
                 let accepted = Accepted {
                     client: peer.ip().to_canonical().to_string().into(),
                     // One of its own: threads would wait for each other at one that they share.
-                    stop: stop.child_token(),
+                    stop: part.child_token(),
                     tasks: tasks.clone(),
                     thread: worker.number,
                     _place: Arc::new((place, presence)),
@@ -72,6 +76,10 @@ pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: Cancell
         }
     }
     drop(listener);
+    if !tasks.is_empty() {
+        deps.clock.sleep(PARTING).await;
+    }
+    part.cancel();
     tasks.close();
     tasks.wait().await;
 }

@@ -8,19 +8,18 @@ use super::{
     Deps,
     ledger::Ledger,
     rejection::{Rejection, Stage},
-    verify::{Verified, VerifiedBody},
+    verify::{Proof, Verified, VerifiedBody},
 };
 use crate::{
     clock::Timestamp,
     cloud::{Refusal, aws},
     model::{Call, LiveGrant},
     policy::{self, Denial, Permit},
-    sigv4,
 };
 
 /// A verified request that the grant covers.
 pub(super) struct Permitted<'t> {
-    pub(super) signature: sigv4::Verified,
+    pub(super) proof: Proof,
     pub(super) scope: aws::Claim<'static, 't>,
     pub(super) live: Arc<LiveGrant>,
     pub(super) body: VerifiedBody,
@@ -36,16 +35,22 @@ pub(super) fn authorize<'t>(
     parts: &Parts,
     ledger: &mut Ledger,
 ) -> Result<Permitted<'t>, Rejection> {
-    let Verified { signature, scope, live, body } = verified;
+    let Verified { proof, scope, live, body } = verified;
     let held: &[u8] = if let VerifiedBody::Held(held) = &body { held.bytes() } else { &[] };
     let named = scope.name(parts, held, |service| live.grant.services.contains(service));
     ledger.calls(&named.call.service, named.call.operation.map(|operation| operation.name));
     // The body may have taken its time: what counts is whether access stands now.
     let newest = deps.grants.load().grants.get(&live.grant.access_key_id).cloned();
     let live = newest.ok_or_else(|| Stage::Authorize.rejects(Refusal::NotActive))?;
+    // Named once more: what made do without a signature must be what goes.
+    if let Proof::Tunnel(unsigned) = &proof
+        && !named.call.operation.is_some_and(|operation| unsigned.suits(operation.auth))
+    {
+        return Err(Stage::Authorize.rejects(unsigned.refusal()));
+    }
     match policy::evaluate(&live.grant, &named.call, deps.clock.now()) {
         Ok(permit) => {
-            Ok(Permitted { signature, scope, live, body, call: named.call, dialect: named.dialect, _permit: permit })
+            Ok(Permitted { proof, scope, live, body, call: named.call, dialect: named.dialect, _permit: permit })
         }
         Err(denial) => Err(Stage::Authorize.rejects(refusal(&denial))),
     }

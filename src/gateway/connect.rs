@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use http::{Method, Request, Response, StatusCode, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
@@ -15,6 +15,7 @@ use super::{
     intercept::{self, Target},
     ledger::Ledger,
     portal,
+    unsigned::{self, WrongCredentials},
 };
 use crate::model::Outcome;
 
@@ -52,7 +53,7 @@ async fn answer(deps: &Arc<Deps>, accepted: &Accepted, request: Request<Incoming
     if request.method() != Method::CONNECT {
         return portal::answer(deps, accepted, &request);
     }
-    match route(deps, request.uri()) {
+    match route(deps, request.uri(), request.headers()) {
         Ok(Route::Intercept(target)) => {
             let (deps, accepted) = (Arc::clone(deps), accepted.clone());
             upgrade(&accepted.tasks.clone(), request, |io| intercept::intercept(deps, io, target, accepted))
@@ -66,7 +67,12 @@ async fn answer(deps: &Arc<Deps>, accepted: &Accepted, request: Request<Incoming
         },
         Err(refusal) => {
             refusal.enter(deps, &accepted.client, request.uri());
-            portal::plain(refusal.status, refusal.words)
+            let mut answer = portal::plain(refusal.status, refusal.words);
+            if refusal.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+                let basic = HeaderValue::from_static("Basic realm=\"csg\"");
+                answer.headers_mut().insert(header::PROXY_AUTHENTICATE, basic);
+            }
+            answer
         }
     }
 }
@@ -111,7 +117,12 @@ impl Refusal {
     }
 }
 
-fn route(deps: &Deps, uri: &http::Uri) -> Result<Route, Refusal> {
+fn route(deps: &Deps, uri: &http::Uri, headers: &HeaderMap) -> Result<Route, Refusal> {
+    let vouched = unsigned::vouched(&deps.grants.load(), headers).map_err(|WrongCredentials| Refusal {
+        status: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        code: "ProxyCredentialsWrong",
+        words: "The proxy's user and password must be an access key id and its secret, or be left out.\n".to_owned(),
+    })?;
     let authority_only = uri.scheme().is_none() && uri.path_and_query().is_none();
     let plain = |authority: &&Authority| authority_only && !authority.as_str().contains('@');
     let authority = uri.authority().filter(plain).ok_or_else(|| Refusal {
@@ -127,7 +138,7 @@ fn route(deps: &Deps, uri: &http::Uri) -> Result<Route, Refusal> {
             words: format!("{authority}: only port 443 can be reached through this gateway.\n"),
         });
     }
-    if let Some(target) = Target::new(deps.catalogue, &name) {
+    if let Some(target) = Target::new(deps.catalogue, &name, vouched) {
         return Ok(Route::Intercept(target));
     }
     if deps.passthrough.iter().any(|pattern| pattern.matches(&name)) {

@@ -10,14 +10,14 @@ use super::{
     authorize::{Permitted, authorize},
     body::ResponseBody,
     forward::forward,
-    identify::identify,
+    identify::{Identified, identify},
     intercept::{Intercepted, Target},
     ledger::Ledger,
     rejection::{Rejection, Stage},
     resign::resign,
     respond::respond,
     upload::Upload,
-    verify::verify,
+    verify::{Proof, verify},
 };
 use crate::cloud::Refusal;
 
@@ -29,10 +29,10 @@ pub(super) async fn exchange(
 ) -> Response<ResponseBody> {
     let target = &connection.target;
     let mut ledger = Ledger::open(&deps, &connection.accepted.client, Arc::clone(&target.name));
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let turn = connection.turns.begin();
     let mut upload = Upload::new(body, &parts.headers, Arc::clone(&connection));
-    let permitted = match admit(&deps, target, &parts, &mut upload, &mut ledger).await {
+    let permitted = match admit(&deps, target, &mut parts, &mut upload, &mut ledger).await {
         Ok(permitted) => permitted,
         Err(rejection) => {
             let mut answer = respond(&rejection, target.host.dialect(&parts), ledger);
@@ -56,7 +56,7 @@ pub(super) async fn exchange(
 async fn admit<'t>(
     deps: &Deps,
     target: &'t Target,
-    parts: &Parts,
+    parts: &mut Parts,
     upload: &mut Upload,
     ledger: &mut Ledger,
 ) -> Result<Permitted<'t>, Rejection> {
@@ -65,6 +65,13 @@ async fn admit<'t>(
         let reason = "the audit log takes no more records; try again later".to_owned();
         return Err(Stage::Identify.rejects(Refusal::GatewayUnavailable { reason }));
     }
-    let verified = verify(deps, identified, parts, upload, ledger).await?;
+    let verified = match identified {
+        Identified::Signed { signature, scope } => verify(deps, signature, scope, parts, upload, ledger).await?,
+        Identified::Unsigned(unsigned) => unsigned.vouch(deps, target, parts, upload, ledger).await?,
+    };
+    if let Proof::Signature(signature) = &verified.proof {
+        let unwrapped = signature.unwrap_query(parts, verified.scope.path_is_encoded_once());
+        unwrapped.map_err(|error| Stage::Verify.rejects(Refusal::Malformed { what: error.to_string() }))?;
+    }
     authorize(deps, verified, parts, ledger)
 }

@@ -6,17 +6,20 @@ use super::{
     intercept::Target,
     ledger::Ledger,
     rejection::{Rejection, Stage},
+    unsigned::Unsigned,
 };
 use crate::{
     cloud::{Refusal, aws},
     model::AccessKeyId,
-    sigv4::{self, ParseError},
+    sigv4::{self, Algorithm, ParseError, Payload, Scheme},
 };
 
-/// A request for the host of its tunnel, whose credential scope agrees with that host. Nothing is proven yet.
-pub(super) struct Identified<'t> {
-    pub(super) signature: sigv4::Claim,
-    pub(super) scope: aws::Claim<'static, 't>,
+/// A request for the host of its tunnel. Nothing is proven yet.
+pub(super) enum Identified<'t> {
+    /// Its credential scope agrees with that host.
+    Signed { signature: sigv4::Claim, scope: aws::Claim<'static, 't> },
+    /// Nothing in it can be verified.
+    Unsigned(Unsigned),
 }
 
 /// Reads the claims of the request whose head is `parts`.
@@ -33,13 +36,42 @@ pub(super) fn identify<'t>(
         let what = "Of the transfer codings, only chunked is understood here".to_owned();
         return Err(Stage::Identify.rejects(Refusal::Malformed { what }));
     }
-    let signature = sigv4::parse(parts).map_err(|error| Stage::Identify.rejects(unreadable(&error)))?;
-    ledger.claims(AccessKeyId::new(&signature.access_key_id).ok(), signature.scope.region());
-    let scope = target
-        .host
-        .claim(signature.scope.service(), signature.scope.region())
-        .map_err(|error| Stage::Identify.rejects(Refusal::ScopeMismatch { what: error.to_string() }))?;
-    Ok(Identified { signature, scope })
+    let mut signature = match sigv4::parse(parts) {
+        Ok(signature) => signature,
+        Err(ParseError::Missing) => return Ok(Identified::Unsigned(Unsigned::Bare)),
+        Err(ParseError::Unsupported(Scheme::Bearer)) => return Ok(Identified::Unsigned(Unsigned::Bearer)),
+        Err(error) => return Err(Stage::Identify.rejects(unreadable(&error))),
+    };
+    let region = match signature.scope.algorithm() {
+        Algorithm::HmacSha1 => target.host.home(),
+        Algorithm::EcdsaP256 | Algorithm::HmacSha256 => signature.scope.region(),
+    };
+    ledger.claims(AccessKeyId::new(&signature.access_key_id).ok(), region);
+    let scope = scope(target, &signature)?;
+    if let Some(bucket) = aws::bucket_in(&target.name) {
+        signature.for_bucket(bucket);
+    }
+    // S3 takes it that nothing is said of the body; elsewhere a presigned request is signed like any other.
+    if signature.is_presigned() && scope.path_is_encoded_once() {
+        signature.payload.get_or_insert(Payload::Unsigned);
+    }
+    Ok(Identified::Signed { signature, scope })
+}
+
+/// What the credential scope says, if the host agrees.
+fn scope<'t>(target: &'t Target, signature: &sigv4::Claim) -> Result<aws::Claim<'static, 't>, Rejection> {
+    let (host, scope) = (&target.host, &signature.scope);
+    let found = match scope.algorithm() {
+        Algorithm::EcdsaP256 => host.claim_set(scope.service(), |region| scope.covers(region)),
+        Algorithm::HmacSha256 => host.claim(scope.service(), scope.region()),
+        // It has no scope, and S3 alone takes it.
+        Algorithm::HmacSha1 => {
+            let what = "Signature Version 2 is accepted for presigned S3 URLs alone. Please use AWS4-HMAC-SHA256.";
+            let unsupported = || Refusal::UnsupportedAuth { what: what.to_owned() };
+            return host.claim("s3", host.home()).map_err(|_| Stage::Identify.rejects(unsupported()));
+        }
+    };
+    found.map_err(|error| Stage::Identify.rejects(Refusal::ScopeMismatch { what: error.to_string() }))
 }
 
 /// One Host header, and a target in origin form or absolute form, all for the host of the tunnel.
@@ -69,7 +101,6 @@ fn names(host: &str, target: &Target) -> bool {
 
 fn unreadable(error: &ParseError) -> Refusal {
     match error {
-        ParseError::Missing => Refusal::MissingToken,
         ParseError::Unsupported(_) => Refusal::UnsupportedAuth { what: error.to_string() },
         _ => Refusal::IncompleteSignature { what: error.to_string() },
     }

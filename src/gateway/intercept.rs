@@ -27,7 +27,10 @@ use super::{
     turn::{End, Turns},
     upstream::Pool,
 };
-use crate::cloud::aws::{Catalogue, Host};
+use crate::{
+    cloud::aws::{Catalogue, Host},
+    model::AccessKeyId,
+};
 
 /// For the whole handshake.
 const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -40,12 +43,14 @@ pub(super) struct Target {
     pub(super) host: Host<'static>,
     /// In lower case.
     pub(super) name: Arc<str>,
+    /// The key that the tunnel was asked for with, if the client gave it as the proxy's credentials.
+    pub(super) vouched: Option<AccessKeyId>,
 }
 
 impl Target {
     /// None if the catalogue doesn't know `name`.
-    pub(super) fn new(catalogue: &'static Catalogue, name: &str) -> Option<Self> {
-        Some(Self { host: catalogue.host(name)?, name: name.to_ascii_lowercase().into() })
+    pub(super) fn new(catalogue: &'static Catalogue, name: &str, vouched: Option<AccessKeyId>) -> Option<Self> {
+        Some(Self { host: catalogue.host(name)?, name: name.to_ascii_lowercase().into(), vouched })
     }
 }
 

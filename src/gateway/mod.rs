@@ -30,6 +30,7 @@ mod respond;
 mod spool;
 mod streamed;
 mod turn;
+mod unsigned;
 mod upload;
 mod upstream;
 mod verify;
@@ -187,6 +188,11 @@ impl Gateway {
     /// For how many hosts a certificate is kept ready.
     pub fn certificates(&self) -> usize {
         self.0.certificates.hosts()
+    }
+
+    /// Comes back once each thread that serves clients has done a piece of work that was given to it now.
+    pub async fn beat(&self) {
+        self.0.workers.beat().await;
     }
 
     /// Serves `listener` until `stop` is cancelled, then returns as soon as what is in flight has finished.

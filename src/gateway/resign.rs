@@ -14,11 +14,11 @@ use super::{
     streamed::Streamed,
     upload::Upload,
     upstream,
-    verify::VerifiedBody,
+    verify::{Proof, VerifiedBody},
 };
 use crate::{
     cloud::{Refusal, aws},
-    sigv4::{self, PathStyle, Scope, Signing},
+    sigv4::{self, Algorithm, PathStyle, Scope, Signing},
 };
 
 /// A permitted request under the real identity, ready to leave, and the leash of its grant.
@@ -35,9 +35,14 @@ pub(super) fn resign(
     upload: Upload,
     ledger: &mut Ledger,
 ) -> Result<Signed, Rejection> {
-    let Permitted { signature, scope, live, body, call, .. } = permitted;
-    let claim = signature.claim();
-    hop::strip(&mut parts.headers, |name| claim.protects(name) || aws::is_read_to_name(name));
+    let Permitted { proof, scope, live, body, call, .. } = permitted;
+    hop::strip(&mut parts.headers, |name| {
+        aws::is_read_to_name(name)
+            || match &proof {
+                Proof::Signature(signature) => signature.claim().protects(name),
+                Proof::Tunnel(_) => matches!(name, "authorization" | "host") || name.starts_with("x-amz"),
+            }
+    });
     // A request's trailers end here, as nobody signed them.
     parts.headers.remove(header::TRAILER);
     // Our own: that of the client is for its hop (RFC 9110, section 2.5).
@@ -45,9 +50,25 @@ pub(super) fn resign(
     if let [account] = &live.grant.accounts[..] {
         aws::expect_owner(&mut parts.headers, &call, account);
     }
+    let signature = match proof {
+        Proof::Signature(signature) => signature,
+        Proof::Tunnel(_) => {
+            upstream::in_origin_form(&mut parts.uri);
+            let passed = ledger.counter();
+            let body = match body {
+                VerifiedBody::Held(held) => RequestBody::held(held),
+                _ => RequestBody::Streamed(Box::new(Streamed::new(upload, None, passed))),
+            };
+            return Ok(Signed { request: Request::from_parts(parts, body), leash: Leash::new(live, &deps.clock) });
+        }
+    };
+    let claim = signature.claim();
     let identity = live.identity.as_ref().ok_or_else(|| unavailable("its credential has no secret"))?;
     let now = deps.clock.now();
-    let today = Scope::at(now, scope.region(), scope.signing_name());
+    let today = match claim.scope.algorithm() {
+        Algorithm::EcdsaP256 => Scope::asymmetric_at(now, claim.scope.region(), scope.signing_name()),
+        Algorithm::HmacSha1 | Algorithm::HmacSha256 => Scope::at(now, scope.region(), scope.signing_name()),
+    };
     let signing = Signing {
         access_key_id: &identity.access_key_id,
         key: &deps.cloud_keys.key(&identity.access_key_id, &identity.secret_access_key, &today),

@@ -10,21 +10,30 @@ use super::{
     authorize::forecheck,
     chunked::Chunked,
     hold::{For, Held, HoldError},
-    identify::Identified,
     ledger::Ledger,
     rejection::{Rejection, Stage},
     spool::SpoolError,
+    unsigned::Unsigned,
     upload::Upload,
 };
 use crate::{
+    clock::Timestamp,
     cloud::{Refusal, aws},
     model::LiveGrant,
     sigv4::{self, Algorithm, EventChain, PathStyle, Payload, SignatureError, Streaming},
 };
 
-/// A request whose signature is right, with the grant that its key belongs to.
+/// What shows whose call it is.
+pub(super) enum Proof {
+    /// Its own signature.
+    Signature(sigv4::Verified),
+    /// The credentials that its tunnel was asked for with; it has no signature by design.
+    Tunnel(Unsigned),
+}
+
+/// A request of which it is known whose it is, with the grant that its key belongs to.
 pub(super) struct Verified<'t> {
-    pub(super) signature: sigv4::Verified,
+    pub(super) proof: Proof,
     pub(super) scope: aws::Claim<'static, 't>,
     pub(super) live: Arc<LiveGrant>,
     pub(super) body: VerifiedBody,
@@ -44,20 +53,20 @@ pub(super) enum VerifiedBody {
     Unsigned,
 }
 
-/// Verifies what `identified` claims of the request with the head `parts`.
+/// Verifies what the request with the head `parts` claims.
 pub(super) async fn verify<'t>(
     deps: &Deps,
-    identified: Identified<'t>,
+    claim: sigv4::Claim,
+    scope: aws::Claim<'static, 't>,
     parts: &Parts,
     upload: &mut Upload,
     ledger: &mut Ledger,
 ) -> Result<Verified<'t>, Rejection> {
-    let Identified { signature: claim, scope } = identified;
     let style = if scope.path_is_encoded_once() { PathStyle::EncodedOnce } else { PathStyle::EncodedTwice };
     let reject = |refusal| Stage::Verify.rejects(refusal);
     // Before the body is read: a stale or foreign signature shall not cost memory.
     let now = deps.clock.now();
-    claim.check_clock(now).map_err(|_| reject(Refusal::ClockSkew { signed_at: claim.at(), now }))?;
+    claim.check_clock(now).map_err(|_| reject(untimely(&claim, now)))?;
     let Some(live) = find(deps, &claim) else { return Err(reject(unknown(deps, claim, parts, style))) };
     let key = deps.client_keys.key(&claim.access_key_id, &live.grant.secret_access_key, &claim.scope);
     let check = |claim: sigv4::Claim, payload| {
@@ -105,7 +114,14 @@ pub(super) async fn verify<'t>(
         Some(Payload::Streaming(form)) => return Err(reject(unaccepted(form))),
     };
     ledger.proves(&live.grant);
-    Ok(Verified { signature, scope, live, body })
+    Ok(Verified { proof: Proof::Signature(signature), scope, live, body })
+}
+
+fn untimely(claim: &sigv4::Claim, now: Timestamp) -> Refusal {
+    match claim.ends().filter(|end| *end <= now) {
+        Some(ended_at) => Refusal::UrlExpired { ended_at, now },
+        None => Refusal::ClockSkew { signed_at: claim.at(), now },
+    }
 }
 
 /// The grant behind the claimed key, from the newest snapshot.
@@ -135,7 +151,7 @@ fn unaccepted(form: Streaming) -> Refusal {
     Refusal::UnsupportedAuth { what }
 }
 
-async fn hold(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger, why: For) -> Result<Held, Rejection> {
+pub(super) async fn hold(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger, why: For) -> Result<Held, Rejection> {
     let held = deps.budget.hold(upload, why).await.map_err(|error| {
         if let HoldError::Broken(error) = &error {
             ledger.broke_off(error);

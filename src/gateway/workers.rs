@@ -54,6 +54,15 @@ impl Workers {
         Ok(Self { all, _stop: stop.drop_guard() })
     }
 
+    /// Waits until each of them has done a piece of work: one that hangs never does.
+    pub(super) async fn beat(&self) {
+        let beats: Vec<_> = self.all.iter().map(|worker| worker.runtime.spawn(async {})).collect();
+        for beat in beats {
+            // An error means that the runtime is being shut down, which is not to hang.
+            drop(beat.await);
+        }
+    }
+
     pub(super) fn count(&self) -> usize {
         self.all.len()
     }
@@ -94,6 +103,22 @@ mod tests {
         // Gone from its worker with the end of this line.
         let freed = held.pop().map(|presence| Arc::as_ptr(&presence)).unwrap();
         assert_eq!(Arc::as_ptr(&workers.least_busy().unwrap().1), freed);
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_has_no_pulse() {
+        let workers = Workers::start(Threads::OnePerProcessor).unwrap();
+        workers.beat().await;
+        let (hang, until) = std::sync::mpsc::channel::<()>();
+        workers.all[0].runtime.spawn(async move { until.recv().is_err() });
+        let beat = workers.beat();
+        tokio::pin!(beat);
+        for worker in &workers.all[1..] {
+            worker.runtime.spawn(async {}).await.unwrap();
+        }
+        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(beat.as_mut().poll(cx).is_pending())).await);
+        drop(hang);
+        beat.await;
     }
 
     #[tokio::test]

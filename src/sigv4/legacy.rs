@@ -129,8 +129,13 @@ pub(super) fn claim(parts: &Parts) -> Result<Claim, ParseError> {
     })
 }
 
-/// What is signed of `parts`.
-pub(super) fn string_to_sign(parts: &Parts, ends: &Moment, bucket: Option<&str>) -> Vec<u8> {
+/// Is the bucket itself meant, by a path without a slash behind its name? botocore signs one all the same.
+pub(super) fn is_bare_bucket(parts: &Parts, bucket: Option<&str>) -> bool {
+    bucket.is_none() && parts.uri.path().len() > 1 && parts.uri.path().rfind('/') == Some(0)
+}
+
+/// What is signed of `parts`, with `behind` put behind the path.
+pub(super) fn string_to_sign(parts: &Parts, ends: &Moment, bucket: Option<&str>, behind: &str) -> Vec<u8> {
     let query = parts.uri.query().unwrap_or_default();
     let mut out = Vec::with_capacity(256);
     let mut line = |text: &[u8]| {
@@ -152,6 +157,7 @@ pub(super) fn string_to_sign(parts: &Parts, ends: &Moment, bucket: Option<&str>)
         out.extend_from_slice(bucket.as_bytes());
     }
     out.extend_from_slice(parts.uri.path().as_bytes());
+    out.extend_from_slice(behind.as_bytes());
     let mut covered: Vec<_> = query.split('&').filter(|pair| is_covered(query_name(pair))).collect();
     covered.sort_by_key(|pair| query_name(pair));
     for (index, pair) in covered.into_iter().enumerate() {

@@ -1,8 +1,9 @@
 //! Takes a signature out of the query, so that the request can be signed anew in its headers.
 //!
-//! What is not of the signature stays as it was, byte for byte. S3 reads `x-amz-*` parameters of a presigned URL as the
-//! headers of those names, and does not promise so for a request that is signed in its headers: so they become headers
-//! too. They do before the call is named and judged, which goes by headers.
+//! What is not of the signature stays as it was, byte for byte, but for one thing. S3 reads `x-amz-*` parameters of a
+//! presigned URL as the headers of those names, and does not promise so for a request that is signed in its headers: they
+//! become these headers, before the call is named and judged, which goes by headers. They don't stay behind as well, where
+//! they could say other things than a header that a rule sets.
 
 use http::{HeaderName, HeaderValue, Uri, request::Parts, uri::PathAndQuery};
 
@@ -22,7 +23,7 @@ pub enum UnwrapError {
 impl Verified {
     /// Takes the signature out of the query of `parts`, of which it was verified; does nothing for one in the headers.
     ///
-    /// With `hoist`, as S3 has it, the `x-amz-*` parameters that stay become headers as well.
+    /// With `hoist`, as S3 has it, the `x-amz-*` parameters that are left become headers.
     pub fn unwrap_query(&self, parts: &mut Parts, hoist: bool) -> Result<(), UnwrapError> {
         let claim = self.claim();
         let own: &[&str] = match claim.form {
@@ -35,7 +36,7 @@ impl Verified {
         let before = parts.uri.query().unwrap_or_default().to_owned();
         let declares_payload = query::is_there(&before, "X-Amz-Content-Sha256");
         let name = |pair: &&str| !is_own(pair.split('=').next().unwrap_or_default());
-        let after = before.split('&').filter(name).collect::<Vec<_>>().join("&");
+        let mut after = before.split('&').filter(name).collect::<Vec<_>>().join("&");
         if hoist {
             for (key, value) in query::pairs(&after) {
                 let Some(name) = query::amz_name(key) else { continue };
@@ -49,6 +50,8 @@ impl Verified {
                 }
                 parts.headers.insert(header, value);
             }
+            let stays = |pair: &&str| query::amz_name(pair.split('=').next().unwrap_or_default()).is_none();
+            after = after.split('&').filter(stays).collect::<Vec<_>>().join("&");
         }
         if let (true, Payload::Sha256(_)) = (declares_payload, self.payload()) {
             parts.headers.insert(&header::CONTENT_SHA256, HeaderValue::from_static("declared in the query"));

@@ -126,7 +126,12 @@ impl Claim {
         match &self.form {
             Form::Header => without(&[]),
             Form::Legacy { bucket } => {
-                key.verify(&legacy::string_to_sign(parts, &self.at, bucket.as_deref()), self.signature.as_slice())
+                let bucket = bucket.as_deref();
+                let with = |behind| {
+                    let to_sign = legacy::string_to_sign(parts, &self.at, bucket, behind);
+                    key.verify(&to_sign, self.signature.as_slice())
+                };
+                with("") || (legacy::is_bare_bucket(parts, bucket) && with("/"))
             }
             // For some services the token is put in after signing, as AWS documents.
             Form::Query { .. } => {

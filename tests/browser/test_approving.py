@@ -40,6 +40,28 @@ def test_approve_and_revoke(cloud_site: Site, browse: Callable):
     assert "Revoked" in dora.text() and "no longer needed" in dora.text()
 
 
+def test_allowing_what_hands_out_credentials(cloud_site: Site, browse: Callable):
+    """One by one, told plainly before and after; on a narrow screen, too."""
+    anna, dora = browse(cloud_site.url).sign_in("anna"), browse(cloud_site.url).sign_in("dora")
+    request = cloud_site.team.ask("ec2", "sts")["id"]
+    for person in (anna, dora):
+        person.page.set_viewport_size({"width": 360, "height": 800})
+    anna.visit(f"/access-requests/{request}/decide")
+    assert anna.page.evaluate("document.documentElement.scrollWidth") <= 360
+    group = anna.page.get_by_role("group", name="Operations that hand out cloud credentials")
+    assert "Refused unless you tick it" in group.inner_text()
+    assert group.get_by_role("checkbox", checked=True).count() == 0
+    group.get_by_role("searchbox").fill("assume")
+    group.get_by_role("checkbox", name=re.compile("^AssumeRole Security Token")).check()
+    anna.press("Approve access")
+    allowed = cloud_site.admin.get(f"/access-requests/{request}")["allow_credential_operations"]
+    assert allowed == ["sts:AssumeRole"]
+    for person in (anna, dora):
+        person.visit(f"/access-requests/{request}")
+        assert "sts:AssumeRole" in person.text() and "works past this gateway" in person.text()
+        assert person.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_deny(cloud_site: Site, browse: Callable):
     dora, anna = browse(cloud_site.url).sign_in("dora"), browse(cloud_site.url).sign_in("anna")
     request = dora.ask("Lambda")

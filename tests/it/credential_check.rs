@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use csg::{
-    app::{self, App, Running},
+    app::{self, App, Running, systemd::Sockets},
     clock::Clock,
     config::Config,
     model::UserName,
@@ -52,7 +52,7 @@ impl Site {
         std::fs::write(path("csg.toml"), text).unwrap();
         let config = Config::load(Some(&path("csg.toml")), []).unwrap();
         app::initialise(&config, &UserName::new("root").unwrap(), &Secret::new(PASSWORD), &Clock::system()).unwrap();
-        let running = App::start(config, Clock::system()).await.unwrap();
+        let running = App::start(config, Clock::system(), Sockets::none()).await.unwrap();
         let console = format!("http://{}/api/v1", running.console);
         let mut site = Self { cloud, running: Some(running), console, token: String::new(), _directory: directory };
         let session = json!({"username": "root", "password": PASSWORD});

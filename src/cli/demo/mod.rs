@@ -20,7 +20,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use self::{client::REGION, stand_in::StandIn};
 use super::terminal::{Palette, Style, print};
 use crate::{
-    app::{self, App, Running, StartError, StopSignal},
+    app::{self, App, Running, StartError, StopSignal, systemd::Sockets},
     clock::Clock,
     config::{Config, Console, Gateway, Upstream},
     gateway::Address,
@@ -110,12 +110,16 @@ async fn set_stage(scratch: &Scratch) -> anyhow::Result<(Stage, Running)> {
         ..default
     };
     app::initialise(&config, &UserName::new("admin")?, &passwords.admin, &clock)?;
-    let running = match App::start(config.clone(), clock.clone()).await {
+    let running = match App::start(config.clone(), clock.clone(), Sockets::none()).await {
         // Somebody was quicker.
         Err(StartError::Bind { .. }) => {
             let gateway = Gateway { listen: vec![any()], ..config.gateway };
-            App::start(Config { gateway, console: Console { listen: any(), ..config.console }, ..config }, clock)
-                .await?
+            App::start(
+                Config { gateway, console: Console { listen: any(), ..config.console }, ..config },
+                clock,
+                Sockets::none(),
+            )
+            .await?
         }
         outcome => outcome?,
     };

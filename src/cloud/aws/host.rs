@@ -55,6 +55,9 @@ pub(super) enum SigningRegion {
 /// The credential scope names another service or region than the host is for. Worded as AWS does.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeMismatch {
+    /// SigV4A is not for this service.
+    #[error("AWS4-ECDSA-P256-SHA256 is not accepted for this service. Please use AWS4-HMAC-SHA256.")]
+    Asymmetric,
     /// Another region.
     #[error("Credential should be scoped to a valid region. Expected '{expected}'.")]
     Region {
@@ -153,6 +156,41 @@ impl<'c> Host<'c> {
         Err(expected)
     }
 
+    /// Takes the service of a SigV4A scope, if it may be signed so and the set of regions `covers` that of the host.
+    pub fn claim_set(&self, service: &str, covers: impl Fn(&str) -> bool) -> Result<Claim<'c, '_>, ScopeMismatch> {
+        let mut expected = ScopeMismatch::Asymmetric;
+        for form in self.forms().filter(|form| form.signing_name == service) {
+            let Some(known) = self.catalogue.services.get(form.service).filter(|service| service.takes_sigv4a) else {
+                continue;
+            };
+            // A host for a set of regions is in none.
+            let region = self.signing_region(form, "");
+            if region.is_none_or(&covers) {
+                let signing_region = region.unwrap_or_else(|| self.home());
+                return Ok(Claim { host: self, service: known, signing_name: form.signing_name, signing_region });
+            }
+            expected = ScopeMismatch::Region { expected: region.unwrap_or_default().to_owned() };
+        }
+        Err(expected)
+    }
+
+    /// The region of its name, or else its partition's global one.
+    pub fn home(&self) -> &'c str {
+        let global = self.catalogue.partitions.get(self.partition).map_or("", |partition| partition.global_region);
+        self.region.map_or(global, |region| region.name)
+    }
+
+    /// One claim for each name that requests to this host are signed with: for calls that say nothing of that.
+    pub fn claims(&self) -> impl Iterator<Item = Claim<'c, '_>> {
+        let first = |form: &&Form| {
+            self.forms().find(|other| other.signing_name == form.signing_name).is_some_and(|at| std::ptr::eq(at, *form))
+        };
+        self.forms().filter(first).filter_map(|form| {
+            let service = self.catalogue.services.get(form.service)?;
+            Some(Claim { host: self, service, signing_name: form.signing_name, signing_region: self.home() })
+        })
+    }
+
     /// What a well-meaning client would claim of the host.
     #[cfg(test)]
     pub(super) fn any_claim(&self) -> Claim<'c, '_> {
@@ -208,6 +246,18 @@ impl<'c> Claim<'c, '_> {
     pub fn takes_chunks(&self) -> bool {
         self.path_is_encoded_once()
     }
+}
+
+/// The bucket that an S3 host's name (in lower case) begins with: `my.bucket` of `my.bucket.s3.eu-west-1.amazonaws.com`.
+///
+/// The endpoint's own first label is the last one that begins so, whatever labels a bucket's name has.
+pub fn bucket_in(host: &str) -> Option<&str> {
+    let is_s3 = |label: &str| label == "s3" || label.starts_with("s3-");
+    let own = host
+        .rmatch_indices('.')
+        .map(|(at, _)| at + 1)
+        .find(|&at| host.get(at..).and_then(|rest| rest.split('.').next()).is_some_and(is_s3))?;
+    host.get(..own - 1).filter(|bucket| !bucket.is_empty())
 }
 
 /// A short text on the stack, so that a look-up costs no allocation.
@@ -357,6 +407,38 @@ mod tests {
             &format!("{}.amazonaws.com", "a".repeat(400)),
         ] {
             assert!(host(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_set_of_regions_must_cover_the_host() {
+        let events = host("events.eu-west-1.amazonaws.com").unwrap();
+        let claim = events.claim_set("events", |region| region == "eu-west-1").unwrap();
+        assert_eq!((claim.signing_name(), claim.region()), ("events", "eu-west-1"));
+        let other = events.claim_set("events", |region| region == "us-east-1").unwrap_err();
+        assert_eq!(other, ScopeMismatch::Region { expected: "eu-west-1".into() });
+        assert_eq!(events.claim_set("sqs", |_| true).unwrap_err(), ScopeMismatch::Asymmetric);
+        let dynamodb = host("dynamodb.us-east-1.amazonaws.com").unwrap();
+        assert_eq!(dynamodb.claim_set("dynamodb", |_| true).unwrap_err(), ScopeMismatch::Asymmetric);
+        // Hosts of no region are asked with SigV4A alone.
+        let store = host("123456789012.cloudfront-kvs.global.api.aws").unwrap();
+        assert!(store.claim_set("cloudfront-keyvaluestore", |_| false).is_ok());
+        assert!(store.claim("cloudfront-keyvaluestore", "us-east-1").is_err());
+    }
+
+    #[test]
+    fn a_bucket_is_what_stands_before_the_endpoint() {
+        for (host, bucket) in [
+            ("s3.amazonaws.com", None),
+            ("s3.eu-west-1.amazonaws.com", None),
+            ("s3-eu-west-1.amazonaws.com", None),
+            ("bucket.s3.amazonaws.com", Some("bucket")),
+            ("my.dotted.bucket.s3.dualstack.eu-west-1.amazonaws.com", Some("my.dotted.bucket")),
+            ("s3.bucket.s3-fips.us-east-1.amazonaws.com", Some("s3.bucket")),
+            ("bucket.s3-eu-west-1.amazonaws.com", Some("bucket")),
+            ("sqs.us-east-1.amazonaws.com", None),
+        ] {
+            assert_eq!(bucket_in(host), bucket, "{host}");
         }
     }
 

@@ -15,5 +15,5 @@ mod route;
 
 pub use account::expect_owner;
 pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};
-pub use host::{Claim, Host, ScopeMismatch};
+pub use host::{Claim, Host, ScopeMismatch, bucket_in};
 pub use name::{Dialect, Named, is_read_to_name};

@@ -2,6 +2,7 @@
 
 mod access_end;
 mod answers;
+mod asymmetric;
 mod audit;
 mod bad_input;
 mod bodies;
@@ -14,11 +15,13 @@ mod expect;
 mod happy;
 mod held;
 mod perimeter;
+mod presigned;
 mod refusals;
 mod spooled;
 mod stop;
 mod unsigned;
 mod upstream;
+mod vouched;
 mod ways_in;
 
 /// A call with a body that is not held, because its hash is declared and the path says what is called.

@@ -1,7 +1,9 @@
 //! A gateway that is asked to stop finishes what it has begun, and begins nothing.
 
+use tokio::net::TcpStream;
+
 use super::LIST_TABLES;
-use crate::harness::{DYNAMODB, Site, within};
+use crate::harness::{DYNAMODB, Site, Wire, within};
 
 #[tokio::test]
 async fn a_call_in_flight_finishes_and_then_serving_ends() {
@@ -55,11 +57,32 @@ async fn idle_connections_of_all_kinds_are_closed() {
     used.ends().await;
 }
 
+/// A restart under systemd loses nobody: its sockets go on listening, and who was let in before is heard.
+#[tokio::test]
+async fn who_was_let_in_before_and_speaks_at_once_is_answered() {
+    let mut site = Site::start().await;
+    let mut asking = site.connect().await;
+    let mut tunnel = site.tunnel(DYNAMODB).await;
+    // The gateway has both, as it takes connections in their order.
+    is_healthy(&mut site.connect().await).await;
+    site.stop.cancel();
+    is_healthy(&mut asking).await;
+    tunnel.send(site.key.sign(LIST_TABLES).bytes()).await;
+    site.cloud.call().await.ok().await;
+    assert_eq!(tunnel.answer().await.text(), "{}");
+    site.stopped().await;
+}
+
+async fn is_healthy(client: &mut Wire<TcpStream>) {
+    client.send("GET /healthz HTTP/1.1\r\nHost: csg\r\n\r\n").await;
+    assert_eq!(client.answer().await.status(), 200);
+}
+
 #[tokio::test]
 async fn new_connections_are_refused() {
     let mut site = Site::start().await;
     site.stopped().await;
-    let refused = within("a refusal", tokio::net::TcpStream::connect(site.address)).await;
+    let refused = within("a refusal", TcpStream::connect(site.address)).await;
     assert_eq!(refused.err().unwrap().kind(), std::io::ErrorKind::ConnectionRefused);
 }
 

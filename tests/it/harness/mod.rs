@@ -14,6 +14,7 @@ mod chunks;
 mod cloud;
 mod log;
 mod panics;
+mod presign;
 mod signer;
 mod site;
 mod wire;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     chunks::Chunks,
     cloud::{Call, Cloud, Identity},
     log::Log,
+    presign::Presigning,
     signer::{Key, Signed, sha256},
     site::{Site, handshake},
     wire::{Answer, Head, Tls, Wire},

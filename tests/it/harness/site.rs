@@ -75,6 +75,7 @@ impl Site {
         change(&mut plan);
         let cloud = Cloud::start(plan.cloud).await;
         let dial = plan.dial.unwrap_or(Address::Socket(cloud.address));
+        plan.overrides.push(("*.api.aws".parse().unwrap(), dial.clone()));
         plan.overrides.push(("*.amazonaws.com".parse().unwrap(), dial));
         plan.config.upstream = UpstreamConfig { extra_roots: vec![Cloud::root()], overrides: plan.overrides };
         let clock = Clock::system();

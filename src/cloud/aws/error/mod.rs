@@ -123,7 +123,8 @@ fn code(refusal: &Refusal, form: Form) -> &'static str {
         | Refusal::NotGranted
         | Refusal::Policy { .. }
         | Refusal::UnknownOperation
-        | Refusal::UnsupportedAuth { .. } => pick("AccessDeniedException", "AccessDenied", "AccessDenied"),
+        | Refusal::UnsupportedAuth { .. }
+        | Refusal::UrlExpired { .. } => pick("AccessDeniedException", "AccessDenied", "AccessDenied"),
         Refusal::BodyTooLarge { .. } => "RequestEntityTooLarge",
         Refusal::ChecksumMismatch { .. } => "BadDigest",
         Refusal::ClockSkew { .. } => pick("InvalidSignatureException", "RequestTimeTooSkewed", "RequestTimeTooSkewed"),

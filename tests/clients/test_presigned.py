@@ -1,0 +1,211 @@
+"""Presigned S3 URLs as boto3 makes them, of both versions, used by a client that has no key; and SigV4A.
+
+What arrives is judged by the strict verifier, which knows the real key alone. SigV4A, which moto does not know, is made
+and checked here with another library, by the algorithm that AWS's SDKs publish.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import urllib3
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from harness.clients import Way
+from harness.cloud import REAL_KEY, Exchange, Key, StrictMoto
+from harness.gateway import Team
+from harness.process import wait_until
+from harness.wire import tunnel
+
+BUCKET = "presigned"
+VERSIONS = {"sigv2": None, "sigv4": "s3v4"}
+
+
+@pytest.fixture(scope="module")
+def s3_key(team: Team) -> Key:
+    return team.grant("s3")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bucket(straight: Way) -> None:
+    straight.boto3("s3", s3={"addressing_style": "path"}).create_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture(params=VERSIONS)
+def presign(request: pytest.FixtureRequest, team: Team, s3_key: Key) -> Callable[..., str]:
+    way = Way(team.gateway.proxy_url, team.gateway.ca, s3_key)
+    version = VERSIONS[request.param]
+    client = way.boto3("s3", s3={"addressing_style": "path"}, signature_version=version)
+
+    def make(operation: str, expires: int = 60, **parameters: Any) -> str:
+        url = client.generate_presigned_url(operation, {"Bucket": BUCKET, **parameters}, ExpiresIn=expires)
+        assert ("X-Amz-Algorithm=AWS4" in url) == (version is not None), url
+        assert ("AWSAccessKeyId=" in url) == (version is None), url
+        return url
+
+    return make
+
+
+@pytest.fixture
+def http(team: Team) -> Iterator[urllib3.ProxyManager]:
+    """A client that knows nothing of AWS."""
+    with urllib3.ProxyManager(team.gateway.proxy_url, ca_certs=str(team.gateway.ca), retries=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("name", ["plain", "a b+c", "%2F@", "größe/ü", "k" * 1000])
+def test_put_get_head(
+    presign: Callable[..., str], http: urllib3.ProxyManager, cloud: StrictMoto, straight: Way, name: str
+) -> None:
+    seen = len(cloud.verdicts())
+    body = name.encode() * 3
+    put = http.request("PUT", presign("put_object", Key=name), body=body)
+    assert put.status == 200, put.data
+    assert straight.boto3("s3").get_object(Bucket=BUCKET, Key=name)["Body"].read() == body
+    seen_by_cloud = [verdict for verdict in cloud.verdicts()[seen:] if verdict["target"].startswith(f"/{BUCKET}")]
+    got = http.request("GET", presign("get_object", Key=name))
+    assert (got.status, got.data) == (200, body)
+    head = http.request("HEAD", presign("head_object", Key=name))
+    assert (head.status, head.headers["content-length"]) == (200, str(len(body)))
+    assert seen_by_cloud
+    verdicts = cloud.verdicts()[seen:]
+    assert {verdict.get("key") for verdict in verdicts} == {REAL_KEY.id}, verdicts
+    for verdict in verdicts:
+        assert "Signature" not in verdict["target"], verdict
+
+
+def test_headers_and_answers_that_were_signed_along(presign: Callable[..., str], http: urllib3.ProxyManager) -> None:
+    kind = {"Content-Type": "text/x-odd"}
+    url = presign("put_object", Key="typed", ContentType="text/x-odd")
+    assert http.request("PUT", url, body=b"typed", headers=kind).status == 200
+    assert http.request("PUT", url, body=b"typed", headers={"Content-Type": "text/html"}).status == 403
+    disposition = 'attachment; filename="a & b.txt"'
+    got = http.request("GET", presign("get_object", Key="typed", ResponseContentDisposition=disposition))
+    assert (got.status, got.headers["content-type"]) == (200, "text/x-odd")
+    assert got.headers["content-disposition"] == disposition
+
+
+def test_a_changed_url_is_refused(presign: Callable[..., str], http: urllib3.ProxyManager, cloud: StrictMoto) -> None:
+    url = presign("put_object", Key="target")
+    seen = len(cloud.verdicts())
+    for changed in (url.replace("/target?", "/other?"), url.replace("/target?", "/target?acl&")):
+        refused = http.request("PUT", changed, body=b"x")
+        assert (refused.status, b"SignatureDoesNotMatch" in refused.data) == (403, True), refused.data
+    assert http.request("DELETE", url).status == 403
+    assert len(cloud.verdicts()) == seen, "it reached the cloud"
+
+
+def test_it_ends_by_itself(presign: Callable[..., str], http: urllib3.ProxyManager) -> None:
+    assert http.request("PUT", presign("put_object", Key="short"), body=b"short").status == 200
+    url = presign("get_object", expires=2, Key="short")
+    wait_until(lambda: http.request("GET", url).status == 403, 20, "the URL outlives its end")
+    assert b"Request has expired" in http.request("GET", url).data
+
+
+def test_it_ends_with_its_access(team: Team, http: urllib3.ProxyManager) -> None:
+    key = team.grant("s3")
+    way = Way(team.gateway.proxy_url, team.gateway.ca, key)
+    urls = [
+        way.boto3("s3", s3={"addressing_style": "path"}, signature_version=version).generate_presigned_url(
+            "list_objects_v2", {"Bucket": BUCKET}, ExpiresIn=3600
+        )
+        for version in VERSIONS.values()
+    ]
+    assert [http.request("GET", url).status for url in urls] == [200, 200]
+    team.anna.post(f"/access-requests/{key.request}/revoke", comment="enough")
+    for url in urls:
+        refused = http.request("GET", url)
+        assert (refused.status, b"Client is not Active" in refused.data) == (403, True), refused.data
+
+
+def test_a_presigned_sts_call(team: Team, http: urllib3.ProxyManager) -> None:
+    """As EKS's tokens are made: not S3, so that the empty body is signed."""
+    client = Way(team.gateway.proxy_url, team.gateway.ca, team.grant("sts")).boto3("sts")
+    url = client.generate_presigned_url("get_caller_identity", HttpMethod="GET")
+    got = http.request("GET", url)
+    assert (got.status, b"<Account>123456789012</Account>" in got.data) == (200, True), got.data
+
+
+# --- SigV4A ----------------------------------------------------------------------------------------------------------
+
+EVENTS = "events.us-east-1.amazonaws.com"
+TARGET = "AWSEvents.ListEventBuses"
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def key_pair(key: Key) -> ec.EllipticCurvePrivateKey:
+    """NIST SP 800-108 in counter mode, then FIPS 186-5 A.2.2."""
+    for counter in range(1, 255):
+        context = b"AWS4-ECDSA-P256-SHA256\x00" + key.id.encode() + bytes([counter]) + (256).to_bytes(4, "big")
+        text = (1).to_bytes(4, "big") + context
+        candidate = int.from_bytes(hmac.digest(b"AWS4A" + key.secret.encode(), text, "sha256"), "big")
+        if candidate <= ORDER - 2:
+            return ec.derive_private_key(candidate + 1, ec.SECP256R1())
+    raise AssertionError("no key")
+
+
+def to_sign(headers: dict[str, str], names: str, date: str, scope: str) -> bytes:
+    lines = "".join(f"{name}:{headers[name]}\n" for name in names.split(";"))
+    canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(b'{}').hexdigest()}"
+    return f"AWS4-ECDSA-P256-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}".encode()
+
+
+def test_an_asymmetric_signature_is_made_anew_under_the_real_key(make_gateway: Callable, scripted: Callable) -> None:
+    arrived: list[dict[str, str]] = []
+
+    def answer(exchange: Exchange) -> None:
+        exchange.read_body()
+        arrived.append(exchange.headers)
+        exchange.answer(b'{"EventBuses":[]}')
+
+    team = Team(make_gateway({"*.amazonaws.com": scripted(answer).address}))
+    key = team.grant("events")
+    date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{date[:8]}/events/aws4_request"
+    names = "host;x-amz-date;x-amz-region-set;x-amz-target"
+    headers = {"host": EVENTS, "x-amz-date": date, "x-amz-region-set": "*", "x-amz-target": TARGET}
+
+    def send(secret: str) -> int:
+        signed = key_pair(Key(key.id, secret)).sign(to_sign(headers, names, date, scope), ec.ECDSA(hashes.SHA256()))
+        authorization = (
+            f"AWS4-ECDSA-P256-SHA256 Credential={key.id}/{scope}, SignedHeaders={names}, Signature={signed.hex()}"
+        )
+        lines = "".join(f"{name}: {value}\r\n" for name, value in {**headers, "authorization": authorization}.items())
+        with tunnel(team.gateway.address, team.gateway.ca, EVENTS) as connection:
+            return connection.request(f"POST / HTTP/1.1\r\n{lines}content-length: 2\r\n\r\n{{}}".encode()).status
+
+    assert send("another secret") == 403
+    assert not arrived
+    assert send(key.secret) == 200
+    (got,) = arrived
+    fields = dict(field.strip().split("=", 1) for field in got["authorization"].split(" ", 1)[1].split(","))
+    assert fields["Credential"] == f"{REAL_KEY.id}/{got['x-amz-date'][:8]}/events/aws4_request"
+    text = to_sign(got, fields["SignedHeaders"], got["x-amz-date"], fields["Credential"].partition("/")[2])
+    signature = bytes.fromhex(fields["Signature"])
+    key_pair(REAL_KEY).public_key().verify(signature, text, ec.ECDSA(hashes.SHA256()))
+    with pytest.raises(InvalidSignature):
+        key_pair(key).public_key().verify(signature, text, ec.ECDSA(hashes.SHA256()))
+
+
+def test_a_tunnel_with_the_key_as_proxy_credentials(team: Team, cloud: StrictMoto, s3_key: Key) -> None:
+    """What every SDK does with HTTPS_PROXY=http://KEY:SECRET@gateway:3128; signed calls go as ever."""
+    host, port = team.gateway.address
+    for secret, works in ((s3_key.secret, True), ("wrong", False)):
+        auth = urllib3.make_headers(proxy_basic_auth=f"{s3_key.id}:{secret}")
+        with urllib3.ProxyManager(
+            f"http://{host}:{port}", proxy_headers=auth, ca_certs=str(team.gateway.ca), retries=False
+        ) as client:
+            way = Way(team.gateway.proxy_url, team.gateway.ca, s3_key)
+            url = way.boto3("s3", s3={"addressing_style": "path"}).generate_presigned_url(
+                "list_objects_v2", {"Bucket": BUCKET}
+            )
+            if works:
+                assert client.request("GET", url).status == 200
+            else:
+                with pytest.raises(urllib3.exceptions.ProxyError, match="407"):
+                    client.request("GET", url)

@@ -1,0 +1,185 @@
+"""The units, under a real systemd: what they allow, how they restart, and who is told what."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.machine import Machine
+from harness.paths import CSG, REPOSITORY
+from harness.process import wait_until
+
+UNITS = REPOSITORY / "systemd"
+# Only systemd 254 and later know them; the others ignore them and say so.
+NEW = r".*csg\.service:\d+: Unknown key '(RestartSteps|RestartMaxDelaySec)' in section \[Service\], ignoring\."
+GATEWAY, CONSOLE = "http://127.0.0.1:3128/healthz", "http://127.0.0.1:3129/healthz"
+# One after the other, each on a connection of its own, until its input ends; what became of them.
+ASK_ON = f"""
+import select, sys, urllib.request
+asked, failed = 0, []
+while not select.select([sys.stdin], [], [], 0)[0]:
+    for url in ({GATEWAY!r}, {CONSOLE!r}):
+        asked += 1
+        try:
+            assert urllib.request.urlopen(url, timeout=30).read() == b"ok\\n"
+        except Exception as error:
+            failed.append(f"{{url}}: {{error}}")
+print(asked, failed)
+"""
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """With the units, the user and the directories as a package would put them there."""
+    if os.getuid() != 0:
+        pytest.skip("only root may make a machine of its own")
+    machine = Machine(tmp_path_factory.mktemp("machine"))
+    try:
+        install(machine)
+        yield machine
+    finally:
+        machine.stop()
+
+
+def install(machine: Machine) -> None:
+    places = {
+        "csg.service": "/usr/lib/systemd/system/csg.service",
+        "csg.socket": "/usr/lib/systemd/system/csg.socket",
+        "csg.sysusers": "/usr/lib/sysusers.d/csg.conf",
+        "csg.tmpfiles": "/usr/lib/tmpfiles.d/csg.conf",
+    }
+    for name, place in places.items():
+        machine.write(place, (UNITS / name).read_text())
+    with Path(CSG).open("rb") as binary:
+        subprocess.run(machine.command("tee", "/usr/bin/csg"), stdin=binary, stdout=subprocess.DEVNULL, check=True)
+    machine.run("chmod", "755", "/usr/bin/csg")
+    machine.run("systemd-sysusers")
+    machine.run("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/csg.conf")
+    # There is no journal here; and no test waits for half a minute.
+    output = "StandardOutput=append:/run/csg.log\nStandardError=append:/run/csg.log\n"
+    machine.write("/etc/systemd/system/csg.service.d/test.conf", f"[Service]\n{output}WatchdogSec=3s\n")
+    machine.run("sh", "-c", "mkdir -p /etc/credstore && head -c 32 /dev/urandom > /etc/credstore/csg-master-key")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "enable", "csg.service")
+    machine.run("systemctl", "start", "csg.socket", "csg.service")
+
+
+def main_process(machine: Machine) -> str:
+    return machine.show("csg.service", "MainPID")["MainPID"]
+
+
+def is_active(machine: Machine) -> bool:
+    return machine.run("systemctl", "is-active", "csg.service", check=False) == "active"
+
+
+def restarts(machine: Machine) -> int:
+    return int(machine.show("csg.service", "NRestarts")["NRestarts"])
+
+
+def test_the_units_are_well_formed(tmp_path: Path):
+    for folder in ("usr/bin", "usr/lib/systemd/system"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "usr/bin/csg").symlink_to("true")
+    shutil.copy(shutil.which("true") or "/bin/true", tmp_path / "usr/bin/true")
+    for unit in (*Path("/usr/lib/systemd/system").glob("*.target"), *UNITS.glob("csg.s[eo]*")):
+        shutil.copy(unit, tmp_path / "usr/lib/systemd/system")
+    command = ["systemd-analyze", "verify", "--man=no", f"--root={tmp_path}", "csg.service", "csg.socket"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    complaints = [line for line in done.stderr.splitlines() if not re.fullmatch(NEW, line)]
+    assert done.returncode == 0 and complaints == [], done
+
+
+def test_the_service_is_exposed_to_little(say):
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", UNITS / "csg.service"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    exposure = re.search(r"Overall exposure level for csg\.service: (\d+\.\d)", done.stdout)
+    assert exposure and float(exposure[1]) <= 1.5, done.stdout
+    say(f"systemd: exposure level {exposure[1]}")
+
+
+def test_it_runs_once_it_has_said_so(machine: Machine):
+    shown = machine.show("csg.service", "Type", "SubState", "StatusText")
+    assert shown == {"Type": "notify", "SubState": "running", "StatusText": "The console is at http://127.0.0.1:3129"}
+    for url in (GATEWAY, CONSOLE):
+        assert machine.run("curl", "-sS", url) == "ok"
+    assert "http://127.0.0.1:3129/setup?token=" in machine.run("cat", "/run/csg.log")
+
+
+def test_it_is_nobody_and_may_do_nothing_but_its_work(machine: Machine):
+    process = main_process(machine)
+    status = dict(line.split(":\t", 1) for line in machine.run("cat", f"/proc/{process}/status").splitlines())
+    user = machine.run("id", "-u", "csg")
+    assert user != "0" and set(status["Uid"].split()) == {user}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[capabilities], 16) == 0, capabilities
+    # As the service sees the disk: nobody's files, and no other program that it could start.
+    seen = [f"/proc/{process}/root/{folder}" for folder in ("home", "root", "tmp")]
+    assert machine.run("find", *seen, "-mindepth", "1") == ""
+    inside = machine.command("nsenter", "--target", process, "--mount", "--root")
+    shell = subprocess.run([*inside, "sh", "-c", "true"], capture_output=True, text=True, timeout=60, check=False)
+    assert shell.returncode != 0 and "Permission denied" in shell.stderr, shell
+    mounts = machine.run("cat", f"/proc/{process}/mountinfo")
+    writable = {line.split()[4] for line in mounts.splitlines() if line.split()[5].split(",")[0] == "rw"}
+    assert "/var/lib/csg" in writable
+    assert not {"/", "/usr", "/etc", "/home", "/root"} & writable, writable
+    assert machine.run("stat", "-c", "%U:%G %a", "/var/lib/csg", "/etc/csg").splitlines() == [
+        "csg:csg 700",
+        "root:csg 750",
+    ]
+    # Nothing in the state is for others, and the master key is the credential: there is none beside the database.
+    modes = machine.run("find", "/var/lib/csg", "-type", "f", "-printf", "%m %f\n").splitlines()
+    assert modes and all(line.startswith("600 ") for line in modes), modes
+    assert not any("master.key" in line for line in modes), modes
+
+
+def test_a_restart_refuses_no_connection(machine: Machine, say):
+    command = machine.command("python3", "-c", ASK_ON)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        seen = {main_process(machine)}
+        for _ in range(3):
+            machine.run("systemctl", "restart", "csg.service")
+            seen.add(main_process(machine))
+        told, _ = client.communicate("", timeout=60)
+    assert len(seen) == 4
+    asked, failed = told.strip().split(" ", 1)
+    assert failed == "[]" and int(asked) > 20, told
+    say(f"systemd: {asked} connections during 3 restarts, none refused")
+
+
+def test_who_hangs_is_killed_and_started_again(machine: Machine):
+    before, count = main_process(machine), restarts(machine)
+    machine.run("kill", "-STOP", before)
+    wait_until(lambda: restarts(machine) == count + 1 and is_active(machine), 60, "the watchdog")
+    assert main_process(machine) != before
+    assert machine.run("curl", "-sS", CONSOLE) == "ok"
+
+
+def test_who_is_killed_is_started_again(machine: Machine):
+    before, count = main_process(machine), restarts(machine)
+    machine.run("kill", "-KILL", before)
+    wait_until(lambda: restarts(machine) == count + 1 and is_active(machine), 60, "the restart")
+    assert machine.run("curl", "-sS", GATEWAY) == "ok"
+
+
+def test_a_socket_that_the_configuration_does_not_name_is_told(machine: Machine):
+    machine.write("/etc/csg/csg.toml", 'gateway.listen = ["0.0.0.0:4128"]\n')
+    machine.run("chmod", "644", "/etc/csg/csg.toml")
+    machine.run("systemctl", "restart", "csg.service", check=False)
+    words = "csg: systemd handed over a socket on 0.0.0.0:3128, which neither gateway.listen nor console.listen names"
+    wait_until(lambda: words in machine.run("cat", "/run/csg.log"), 30, words)
+    machine.run("rm", "/etc/csg/csg.toml")
+    # Mended, it comes up by itself.
+    wait_until(lambda: is_active(machine), 60, "the restart")
+
+
+def test_it_stops_when_asked(machine: Machine):
+    machine.run("systemctl", "stop", "csg.service", "csg.socket")
+    shown = machine.show("csg.service", "Result", "ExecMainStatus", "ActiveState")
+    assert shown == {"Result": "success", "ExecMainStatus": "0", "ActiveState": "inactive"}
+    assert machine.run("curl", "-sS", CONSOLE, check=False) == ""
