@@ -110,7 +110,9 @@ class Chunks:
         }
         if trailer:
             headers["x-amz-trailer"] = "x-amz-checksum-crc32"
-        authorization = sign(Request("PUT", target, headers, b""), key.id, key.secret, self.scope, self.date, list(headers))
+        authorization = sign(
+            Request("PUT", target, headers, b""), key.id, key.secret, self.scope, self.date, list(headers)
+        )
         self.previous = authorization.rpartition("=")[2]
         self.body = b"".join(self.chunk(data[at : at + size]) for at in range(0, len(data), size)) + self.chunk(b"")
         if trailer:
@@ -220,6 +222,7 @@ def test_a_body_too_large_for_memory_goes_through_a_file(s3_way: Way, cloud: Str
 
 def test_many_at_a_time(s3_way: Way, cloud: StrictMoto, gateway: Gateway, say: Callable):
     """Signed and unsigned chunks side by side; nothing is mixed up."""
+
     def work(number: int) -> None:
         data, target = data_of((1 << 20) + number), f"/{BUCKET}/many-{number}"
         if number % 2:
