@@ -8,6 +8,7 @@ pub mod error;
 mod form;
 mod host;
 mod name;
+mod operations;
 mod route;
 
 pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};
