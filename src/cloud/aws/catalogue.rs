@@ -60,7 +60,7 @@ pub struct Service {
     pub about: &'static str,
     /// The protocols it is spoken to in; the first is what SDKs use.
     pub protocols: Vec<Protocol>,
-    /// Is SigV4A taken for it, at some of its hosts at least?
+    /// Is `SigV4A` taken for it, at some of its hosts at least?
     pub takes_sigv4a: bool,
     pub(super) path_once: bool,
     pub(super) target: Option<&'static str>,
@@ -345,6 +345,7 @@ fn next(fields: &mut Fields) -> Result<&'static str, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Auth;
 
     #[test]
     fn the_embedded_catalogue_is_whole() {
@@ -360,12 +361,61 @@ mod tests {
         assert!(domains.contains(&"amazonaws.com") && domains.contains(&"api.aws"), "{domains:?}");
     }
 
+    /// credentials.tsv says which; what matters most stands here too.
     #[test]
     fn credential_operations_are_known() {
-        let redshift = Catalogue::embedded().service("redshift").unwrap();
-        assert!(redshift.operation("GetClusterCredentials").unwrap().hands_out_credentials);
-        assert!(redshift.operation("GetClusterCredentialsWithIAM").unwrap().hands_out_credentials);
-        assert!(!redshift.operation("DescribeClusters").unwrap().hands_out_credentials);
+        let hands_out = |name: &str| {
+            let (service, operation) = name.split_once(':').unwrap();
+            let found = Catalogue::embedded().service(service).unwrap().operation(operation);
+            found.unwrap_or_else(|| panic!("{name}")).hands_out_credentials
+        };
+        for name in [
+            "codeartifact:GetAuthorizationToken",
+            "cognito-identity:GetCredentialsForIdentity",
+            "ec2:CreateKeyPair",
+            "ec2:GetPasswordData",
+            "ecr:GetAuthorizationToken",
+            "iam:CreateAccessKey",
+            "iam:CreateLoginProfile",
+            "lightsail:CreateBucketAccessKey",
+            "lightsail:GetBucketAccessKeys",
+            "redshift:GetClusterCredentials",
+            "redshift:GetClusterCredentialsWithIAM",
+            "s3:CreateSession",
+            "ssm:StartSession",
+            "sso:GetRoleCredentials",
+            "sts:AssumeRole",
+            "sts:AssumeRoleWithSAML",
+            "sts:AssumeRoleWithWebIdentity",
+            "sts:GetFederationToken",
+            "sts:GetSessionToken",
+        ] {
+            assert!(hands_out(name), "{name}");
+        }
+        for name in
+            ["sts:GetCallerIdentity", "redshift:DescribeClusters", "fsx:DescribeFileSystems", "s3:ListObjectsV2"]
+        {
+            assert!(!hands_out(name), "{name}");
+        }
+        let judged =
+            include_str!("../../../assets/aws/credentials.tsv").lines().filter(|line| line.contains("\tyes\t"));
+        let services = Catalogue::embedded().services().iter();
+        let all = services.flat_map(Service::operations).filter(|operation| operation.hands_out_credentials).count();
+        assert_eq!(all, judged.count(), "each was looked at");
+    }
+
+    #[test]
+    fn what_is_remarkable_about_operations_is_known() {
+        let operation = |service, name| Catalogue::embedded().service(service).unwrap().operation(name).unwrap();
+        assert_eq!(operation("cognito-idp", "SignUp").auth, Auth::Unsigned);
+        assert_eq!(operation("codecatalyst", "ListSpaces").auth, Auth::Bearer);
+        assert_eq!(operation("bedrock-runtime", "Converse").auth, Auth::SignedOrBearer);
+        assert_eq!(operation("dynamodb", "GetItem").auth, Auth::Signed);
+        assert!(operation("bedrock-runtime", "ConverseStream").answers_events);
+        let both = operation("bedrock-runtime", "InvokeModelWithBidirectionalStream");
+        assert!(both.sends_events && both.answers_events);
+        let takes_sigv4a = |id| Catalogue::embedded().service(id).unwrap().takes_sigv4a;
+        assert!(takes_sigv4a("s3") && takes_sigv4a("events") && !takes_sigv4a("dynamodb"));
     }
 
     #[test]

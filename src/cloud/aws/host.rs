@@ -70,7 +70,7 @@ pub(super) enum SigningRegion {
     /// The partition's global one.
     Global,
     OfHost,
-    /// SigV4A's sets of regions.
+    /// `SigV4A`'s sets of regions.
     Set,
 }
 
@@ -135,9 +135,9 @@ impl Catalogue {
             template.push(".")?;
         }
         if kind.is_empty() {
-            template.pop()
+            template.pop();
         } else {
-            template.push(kind)?
+            template.push(kind)?;
         }
         let forms = self.forms.get(template.as_str())?;
         let under = |partition: usize| {
@@ -266,7 +266,7 @@ impl<'c> Host<'c> {
         Err(expected.unwrap_or_else(|| ScopeMismatch::Service { expected: String::new() }))
     }
 
-    /// Takes the service of a SigV4A scope, which names no region; what regions it is for, its own header says.
+    /// Takes the service of a `SigV4A` scope, which names no region; what regions it is for, its own header says.
     pub fn claim_regionless(&self, service: &str) -> Result<Claim<'c, '_>, ScopeMismatch> {
         let mut expected = String::new();
         for form in self.forms() {
@@ -295,7 +295,7 @@ impl<'c> Host<'c> {
         self.catalogue.services.get(usize::from(form.service))
     }
 
-    /// The region that is signed for at hosts of this form, where `claimed` is what a client signed for; none for SigV4A.
+    /// The region that is signed for at hosts of this form, where `claimed` is what a client signed for; none for `SigV4A`.
     fn signing_region(&self, form: &Form, claimed: &str) -> Option<&'c str> {
         let global = self.catalogue.partitions.get(self.partition).map_or("", |partition| partition.global_region);
         match form.signing_region {

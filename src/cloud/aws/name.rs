@@ -70,7 +70,7 @@ impl<'c> Claim<'c, '_> {
 
     /// Names the call. `body` matters only if [`Claim::needs_body_to_name`]; else it may be empty.
     ///
-    /// Where several services have the very same call (RDS, Neptune and DocumentDB), it counts as the one that is
+    /// Where several services have the very same call (RDS, Neptune, `DocumentDB`), it counts as the one that is
     /// `granted`, so that a grant for one of them covers its own operations and no others.
     pub fn name(&self, parts: &Parts, body: &[u8], granted: impl Fn(&ServiceId) -> bool) -> Named<'c> {
         let form = if self.may_be_query(parts) { Form::read(parts, body) } else { None };
