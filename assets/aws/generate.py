@@ -66,6 +66,7 @@ STAND_INS = [
     (f"{POINT}.op-01234567890123456.", "{point}.{outpost}."),
     (f"{POINT}.", "{point}."),
     ("thebucket.", "{bucket}."),
+    ("theid.veo.", "{id}.{id}."),
     ("theid.", "{id}."),
     ("op-01234567890123456.", "{outpost}."),
 ]
@@ -73,7 +74,7 @@ STAND_INS = [
 # Parameters that a call itself gives to its endpoint rules, one set of them at a time.
 ASKED = {
     "AccountId": [{"AccountId": ACCOUNT, "AccountIdEndpointMode": "preferred"}],
-    "EndpointId": [{"EndpointId": "theid"}],
+    "EndpointId": [{"EndpointId": "theid.veo"}],
     "EventBusArn": [{"EventBusArn": "arn:{partition}:events:{region}:{account}:event-bus/b"}],
     "KvsARN": [{"KvsARN": "arn:{partition}:cloudfront::{account}:key-value-store/k"}],
     "SpaceId": [{"SpaceId": "theid"}],
@@ -82,6 +83,7 @@ ASKED = {
     "Bucket": [
         {"Bucket": "thebucket"},
         {"Bucket": "thebucket", "Accelerate": True},
+        {"Bucket": "thebucket", "UseGlobalEndpoint": True},
         {"Bucket": "thebucket--use1-az4--x-s3"},
         {"Bucket": "arn:{partition}:s3:{region}:{account}:accesspoint/thepoint"},
         {"Bucket": "arn:{partition}:s3-object-lambda:{region}:{account}:accesspoint/thepoint"},
@@ -150,7 +152,9 @@ def prefixed(model, found):
         (prefix + host, name, signs, partition)
         for prefix in prefixes
         for host, name, signs, partition in found
+        # The one label that is not of an account's own making, S3's {RequestRoute}, belongs to one kind of its hosts.
         if not host.startswith((ACCOUNT + ".", "the"))
+        and (model.service_name != "s3" or name == "s3-object-lambda")
     }
 
 
@@ -210,7 +214,7 @@ def fold(found, world, service):
         kind, suffix = kinds[0] if kinds else ("", "")
         body, prefix = host.removesuffix(suffix), ""
         for stand_in, label in STAND_INS:
-            if body.startswith(stand_in):
+            if body.startswith(stand_in) and not prefix:
                 body, prefix = body.removeprefix(stand_in), label
         labels, region = body.split("."), None
         for i, label in enumerate(labels):

@@ -17,4 +17,5 @@ mod docs;
 mod gateway;
 mod harness;
 mod pages;
+mod recognition;
 mod store;

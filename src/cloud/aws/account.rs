@@ -83,6 +83,9 @@ pub(super) fn whole(label: &str) -> Option<AccountId> {
 /// The account inside `label`, an ARN (`arn:aws:lambda:us-east-1:123456789012:function:x`) or what is left of one where
 /// a service takes it without its beginning, as Lambda does (`us-east-1:123456789012:x`, `123456789012:x`).
 pub(super) fn inside(label: &str) -> Option<AccountId> {
+    if !label.contains([':', '%']) {
+        return None;
+    }
     let text = form::decode(label.as_bytes())?;
     let text = std::str::from_utf8(&text).ok()?;
     text.contains(':').then(|| text.split(':').find_map(|part| AccountId::new(part).ok()))?

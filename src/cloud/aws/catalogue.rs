@@ -1,5 +1,8 @@
 //! The catalogue of AWS's services, read once from the generated `assets/aws/catalogue.tsv`.
 //!
+//! It is compressed in the executable. Services and hosts are read at the start, a service's operations when it is first
+//! called.
+//!
 //! One fact a line, fields parted by tabs, places by spaces:
 //!
 //! | line | fields |
@@ -17,15 +20,19 @@
 //! | `op` | operation, what is remarkable about it, and for REST: method, path template, and what else must hold |
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
-    sync::LazyLock,
+    io::Read,
+    sync::{LazyLock, OnceLock},
 };
 
+use flate2::read::DeflateDecoder;
+
 use super::{
-    host::{Form, SigningRegion},
-    route::{Condition, Router},
+    host::{Form, Prefix, SigningRegion},
+    operations::Operations,
 };
-use crate::model::{Auth, Operation, ServiceId};
+use crate::model::{Operation, ServiceId};
 
 /// AWS as the gateway knows it.
 #[derive(Debug)]
@@ -35,7 +42,7 @@ pub struct Catalogue {
     pub(super) partitions: Vec<Partition>,
     pub(super) regions: HashMap<&'static str, Region>,
     pub(super) services: Vec<Service>,
-    pub(super) forms: HashMap<&'static str, Vec<Form>>,
+    pub(super) forms: HashMap<Cow<'static, str>, Vec<Form>>,
     /// DNS suffixes of hosts that lie under none of the partitions'.
     domains: Vec<&'static str>,
 }
@@ -53,14 +60,15 @@ pub struct Service {
     pub about: &'static str,
     /// The protocols it is spoken to in; the first is what SDKs use.
     pub protocols: Vec<Protocol>,
-    /// Is SigV4A taken for it, at some of its hosts at least?
+    /// Is `SigV4A` taken for it, at some of its hosts at least?
     pub takes_sigv4a: bool,
     pub(super) path_once: bool,
     pub(super) target: Option<&'static str>,
     pub(super) api_version: Option<&'static str>,
     pub(super) xml_namespace: Option<&'static str>,
-    pub(super) operations: HashMap<&'static str, Operation>,
-    pub(super) routes: Router,
+    /// Its operations as the catalogue has them, and once they were needed, as a table.
+    lines: &'static str,
+    operations: OnceLock<Operations>,
 }
 
 /// How a service is spoken to, and how it words its errors.
@@ -108,8 +116,11 @@ pub struct CatalogueError {
 }
 
 static EMBEDDED: LazyLock<Catalogue> = LazyLock::new(|| {
+    let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.tsv.deflate"));
+    let mut text = String::with_capacity(packed.len() * 8);
+    let unpacked = DeflateDecoder::new(packed).read_to_string(&mut text).ok().map(|_| text);
     #[expect(clippy::expect_used, reason = "the data is part of the program, and a test reads it")]
-    Catalogue::parse(include_str!("../../../assets/aws/catalogue.tsv")).expect("the embedded catalogue is readable")
+    Catalogue::parse(unpacked.expect("the embedded catalogue is whole").leak()).expect("the catalogue is readable")
 });
 
 impl Catalogue {
@@ -144,7 +155,21 @@ impl Catalogue {
             forms: HashMap::new(),
             domains: Vec::new(),
         };
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
+        let (mut operations, mut end) = (0, 0);
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            end += line.len();
+            if line.starts_with("op\t") {
+                let service = catalogue.services.last_mut();
+                let service =
+                    service.ok_or(CatalogueError { line: number + 1, what: "a detail before any service" })?;
+                service.lines = text.get(operations..end).unwrap_or_default();
+                continue;
+            }
+            operations = end;
+            let line = line.trim_end_matches('\n');
+            if line.starts_with('#') {
+                continue;
+            }
             let mut fields = line.split('\t');
             let kind = fields.next().unwrap_or_default();
             catalogue.take(kind, &mut fields).map_err(|what| CatalogueError { line: number + 1, what })?;
@@ -166,6 +191,7 @@ impl Catalogue {
             }
             "host" => {
                 let service = self.services.len().checked_sub(1).ok_or("a host before any service")?;
+                let service = u16::try_from(service).map_err(|_| "too many services")?;
                 let (template, form) = self.form(service, fields)?;
                 self.forms.entry(template).or_default().push(form);
             }
@@ -191,8 +217,10 @@ impl Catalogue {
         Ok(())
     }
 
-    fn form(&self, service: usize, fields: &mut Fields) -> Result<(&'static str, Form), &'static str> {
+    fn form(&self, service: u16, fields: &mut Fields) -> Result<(Cow<'static, str>, Form), &'static str> {
         let template = next(fields)?;
+        let (prefix, rest) = Prefix::split(template);
+        let key = if prefix == Prefix::None { rest.into() } else { format!("*.{rest}").into() };
         let signing_name = next(fields)?;
         let signing_region = match next(fields)? {
             "?" => SigningRegion::Any,
@@ -218,7 +246,7 @@ impl Catalogue {
         if places == 0 {
             return Err("a host without a place");
         }
-        Ok((template, Form { service, signing_name, signing_region, places }))
+        Ok((key, Form { service, prefix, signing_name, signing_region, places }))
     }
 }
 
@@ -235,8 +263,8 @@ impl Service {
             target: None,
             api_version: None,
             xml_namespace: None,
-            operations: HashMap::new(),
-            routes: Router::default(),
+            lines: "",
+            operations: OnceLock::new(),
         }
     }
 
@@ -245,14 +273,19 @@ impl Service {
         self.path_once
     }
 
-    /// Is `name` one of its operations, and does it hand out credentials?
+    /// Its operation `name`, if it has one of that name.
     pub fn operation(&self, name: &str) -> Option<Operation> {
-        self.operations.get(name).copied()
+        self.table().named(name)
     }
 
-    /// All of its operations, in no order.
+    /// All of its operations, sorted by name.
     pub fn operations(&self) -> impl Iterator<Item = Operation> {
-        self.operations.values().copied()
+        self.table().all()
+    }
+
+    /// Lines that can't be read name no operation, so that all is refused; a test reads them all.
+    pub(super) fn table(&self) -> &Operations {
+        self.operations.get_or_init(|| Operations::parse(self.lines).unwrap_or_default())
     }
 
     fn take(&mut self, kind: &str, fields: &mut Fields) -> Result<(), &'static str> {
@@ -266,22 +299,6 @@ impl Service {
             "xml" => {
                 self.api_version = Some(next(fields)?);
                 self.xml_namespace = Some(next(fields)?).filter(|uri| *uri != "-");
-            }
-            "op" => {
-                let operation = operation(next(fields)?, next(fields)?)?;
-                self.operations.insert(operation.name, operation);
-                if let Some(method) = fields.next() {
-                    let template = next(fields)?;
-                    let condition =
-                        match fields.next().map(|condition| condition.split_once(' ').unwrap_or((condition, ""))) {
-                            None => None,
-                            Some(("header", name)) => Some(Condition::Header(name)),
-                            Some(("signed", name)) => Some(Condition::Signed(name)),
-                            Some(("never", "")) => return Ok(()),
-                            Some(_) => return Err("unknown condition"),
-                        };
-                    self.routes.add(method, template, condition, operation);
-                }
             }
             _ => return Err("unknown kind of line"),
         }
@@ -319,25 +336,6 @@ impl Protocol {
     }
 }
 
-/// An operation and what is remarkable about it: `credentials sends-events`, or `-`.
-fn operation(name: &'static str, remarks: &str) -> Result<Operation, &'static str> {
-    let mut operation = Operation::plain(name);
-    for remark in remarks.split(' ') {
-        match remark {
-            "-" => {}
-            "answers-events" => operation.answers_events = true,
-            "bearer" => operation.auth = Auth::SignedOrBearer,
-            "bearer-only" => operation.auth = Auth::Bearer,
-            "credentials" => operation.hands_out_credentials = true,
-            "sends-events" => operation.sends_events = true,
-            "unsigned-body" => operation.unsigned_body = true,
-            "unsigned" => operation.auth = Auth::Unsigned,
-            _ => return Err("unknown remark about an operation"),
-        }
-    }
-    Ok(operation)
-}
-
 type Fields = std::str::Split<'static, char>;
 
 fn next(fields: &mut Fields) -> Result<&'static str, &'static str> {
@@ -347,13 +345,15 @@ fn next(fields: &mut Fields) -> Result<&'static str, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Auth;
 
     #[test]
     fn the_embedded_catalogue_is_whole() {
         let catalogue = Catalogue::embedded();
         assert!(catalogue.services().len() > 430);
         for service in catalogue.services() {
-            assert!(!service.protocols.is_empty() && !service.operations.is_empty(), "{}", service.id);
+            let operations = Operations::parse(service.lines).unwrap_or_else(|what| panic!("{}: {what}", service.id));
+            assert!(!service.protocols.is_empty() && operations.all().count() > 0, "{}", service.id);
             assert!(!service.name.is_empty() && service.about.ends_with('.'), "{}", service.id);
         }
         assert_eq!(catalogue.service("ses").unwrap().name, "Simple Email Service (SES)");
@@ -361,18 +361,68 @@ mod tests {
         assert!(domains.contains(&"amazonaws.com") && domains.contains(&"api.aws"), "{domains:?}");
     }
 
+    /// credentials.tsv says which; what matters most stands here too.
     #[test]
     fn credential_operations_are_known() {
-        let redshift = Catalogue::embedded().service("redshift").unwrap();
-        assert!(redshift.operation("GetClusterCredentials").unwrap().hands_out_credentials);
-        assert!(redshift.operation("GetClusterCredentialsWithIAM").unwrap().hands_out_credentials);
-        assert!(!redshift.operation("DescribeClusters").unwrap().hands_out_credentials);
+        let hands_out = |name: &str| {
+            let (service, operation) = name.split_once(':').unwrap();
+            let found = Catalogue::embedded().service(service).unwrap().operation(operation);
+            found.unwrap_or_else(|| panic!("{name}")).hands_out_credentials
+        };
+        for name in [
+            "codeartifact:GetAuthorizationToken",
+            "cognito-identity:GetCredentialsForIdentity",
+            "ec2:CreateKeyPair",
+            "ec2:GetPasswordData",
+            "ecr:GetAuthorizationToken",
+            "iam:CreateAccessKey",
+            "iam:CreateLoginProfile",
+            "lightsail:CreateBucketAccessKey",
+            "lightsail:GetBucketAccessKeys",
+            "redshift:GetClusterCredentials",
+            "redshift:GetClusterCredentialsWithIAM",
+            "s3:CreateSession",
+            "ssm:StartSession",
+            "sso:GetRoleCredentials",
+            "sts:AssumeRole",
+            "sts:AssumeRoleWithSAML",
+            "sts:AssumeRoleWithWebIdentity",
+            "sts:GetFederationToken",
+            "sts:GetSessionToken",
+        ] {
+            assert!(hands_out(name), "{name}");
+        }
+        for name in
+            ["sts:GetCallerIdentity", "redshift:DescribeClusters", "fsx:DescribeFileSystems", "s3:ListObjectsV2"]
+        {
+            assert!(!hands_out(name), "{name}");
+        }
+        let judged =
+            include_str!("../../../assets/aws/credentials.tsv").lines().filter(|line| line.contains("\tyes\t"));
+        let services = Catalogue::embedded().services().iter();
+        let all = services.flat_map(Service::operations).filter(|operation| operation.hands_out_credentials).count();
+        assert_eq!(all, judged.count(), "each was looked at");
+    }
+
+    #[test]
+    fn what_is_remarkable_about_operations_is_known() {
+        let operation = |service, name| Catalogue::embedded().service(service).unwrap().operation(name).unwrap();
+        assert_eq!(operation("cognito-idp", "SignUp").auth, Auth::Unsigned);
+        assert_eq!(operation("codecatalyst", "ListSpaces").auth, Auth::Bearer);
+        assert_eq!(operation("bedrock-runtime", "Converse").auth, Auth::SignedOrBearer);
+        assert_eq!(operation("dynamodb", "GetItem").auth, Auth::Signed);
+        assert!(operation("bedrock-runtime", "ConverseStream").answers_events);
+        let both = operation("bedrock-runtime", "InvokeModelWithBidirectionalStream");
+        assert!(both.sends_events && both.answers_events);
+        let takes_sigv4a = |id| Catalogue::embedded().service(id).unwrap().takes_sigv4a;
+        assert!(takes_sigv4a("s3") && takes_sigv4a("events") && !takes_sigv4a("dynamodb"));
     }
 
     #[test]
     fn a_line_that_makes_no_sense_is_told_by_number() {
         for (text, line) in [
             ("op\tA\t-", 1),
+            ("service\ta\tc\tA\tB.\nop\tA\t-\nnonsense\tx", 3),
             ("service\ta\tc\tA\tB.\nnonsense\tx", 2),
             ("service\ta\tc\tA\tB.\nprotocol\tsoap", 2),
             ("service\ta\tc\tA\tB.\textra", 1),

@@ -1,16 +1,21 @@
 //! From a host name to the services behind it, and whether a credential scope agrees with the host.
 //!
-//! Names are compared label by label from the right, whole, in any ASCII case. Everything under `amazonaws.com` that
-//! the catalogue does not list (buckets, load balancers, EC2's public names) belongs to anybody and is nobody's host.
+//! Names are compared label by label from the right, whole, in any ASCII case. Only where the catalogue says so may a
+//! name that a customer chose stand before them: a bucket, an access point, an API. Everything else under
+//! `amazonaws.com` (load balancers, EC2's public names, websites) belongs to anybody and is nobody's host.
 
 use super::catalogue::{Catalogue, Region, Service};
 use crate::model::AccountId;
+
+/// What a customer's name in front of a host may have at most: an access point, a dot, an outpost.
+const LONGEST_PREFIX: usize = 100;
 
 /// A host that the catalogue knows.
 #[derive(Debug)]
 pub struct Host<'c> {
     catalogue: &'c Catalogue,
     forms: &'c [Form],
+    prefix: Prefix,
     /// The bit of its region, or of its partition if it has no region, in the forms' places.
     place: u128,
     region: Option<Region>,
@@ -33,11 +38,28 @@ pub struct Claim<'c, 'h> {
 /// One form that hosts of a service have.
 #[derive(Debug)]
 pub(super) struct Form {
-    pub(super) service: usize,
+    pub(super) service: u16,
+    pub(super) prefix: Prefix,
     pub(super) signing_name: &'static str,
     pub(super) signing_region: SigningRegion,
     /// Regions for a template with a region, else partitions.
     pub(super) places: u128,
+}
+
+/// What stands before the part of a name that AWS chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prefix {
+    /// A bucket's name, with dots if it has any. It takes the place of the path's first segment.
+    Bucket,
+    /// What AWS called a customer's resource: one label.
+    Id,
+    None,
+    /// An access point and its account, an outpost. They take the place of the path's first segment.
+    Outpost,
+    /// An access point and its account: `point-123456789012`. They take the place of the path's first segment.
+    Point,
+    /// What AWS called a customer's resource in two labels: `abcde.veo`, a global endpoint.
+    TwoIds,
 }
 
 #[derive(Debug)]
@@ -48,7 +70,7 @@ pub(super) enum SigningRegion {
     /// The partition's global one.
     Global,
     OfHost,
-    /// SigV4A's sets of regions.
+    /// `SigV4A`'s sets of regions.
     Set,
 }
 
@@ -81,46 +103,135 @@ impl Catalogue {
             .iter()
             .flat_map(|partition| &partition.suffixes)
             .filter_map(|(kind, suffix)| Some((name.strip_suffix(suffix)?.strip_suffix('.')?, *kind)))
+            .chain([(name, "")])
             .find_map(|(labels, kind)| self.host_below(labels, kind, name))
     }
 
+    /// Of what may be a customer's name, as little as possible.
     fn host_below(&self, labels: &str, kind: &str, name: &str) -> Option<Host<'_>> {
+        let starts = std::iter::once(0).chain(labels.match_indices('.').map(|(dot, _)| dot + 1));
+        starts
+            .take_while(|start| *start <= LONGEST_PREFIX)
+            .find_map(|start| self.host_behind(labels.get(..start)?, labels.get(start..)?, kind, name))
+    }
+
+    fn host_behind(&self, prefix: &str, labels: &str, kind: &str, name: &str) -> Option<Host<'_>> {
         let mut template = Text::default();
         let (mut region, mut account) = (None, None);
+        if !prefix.is_empty() {
+            template.push("*.")?;
+        }
         for label in labels.split('.') {
-            if let Some(&known) = self.regions.get(label) {
-                template.push("{region}")?;
+            let dashed = label.strip_prefix("s3-");
+            if let Some(&known) = self.regions.get(dashed.unwrap_or(label)) {
+                template.push(if dashed.is_some() { "s3-{region}" } else { "{region}" })?;
                 region.replace(known).is_none().then_some(())?;
             } else if let Ok(known) = AccountId::new(label) {
                 template.push("{account}")?;
                 account.replace(known).is_none().then_some(())?;
+            } else if let Some(zonal) = before_zone(label) {
+                template.push(zonal)?;
+                template.push("{zone}")?;
             } else {
                 template.push(label)?;
             }
             template.push(".")?;
         }
-        template.push(kind)?;
+        if kind.is_empty() {
+            template.pop();
+        } else {
+            template.push(kind)?;
+        }
         let forms = self.forms.get(template.as_str())?;
         let under = |partition: usize| {
             self.partitions.get(partition).is_some_and(|partition| {
-                partition.suffixes.iter().any(|(known, suffix)| *known == kind && name.ends_with(suffix))
+                let mut suffixes = partition.suffixes.iter();
+                kind.is_empty() || suffixes.any(|(known, suffix)| *known == kind && name.ends_with(suffix))
             })
         };
-        let holds = |place: u128| forms.iter().any(|form| form.places & place != 0);
+        let prefix_text = prefix.strip_suffix('.').unwrap_or(prefix);
+        let kinds = [Prefix::None, Prefix::Outpost, Prefix::Point, Prefix::Bucket, Prefix::TwoIds, Prefix::Id];
+        let known = |kind: &Prefix| forms.iter().any(|form| form.prefix == *kind) && kind.fits(prefix_text);
+        let prefix = kinds.into_iter().find(known)?;
+        if account.is_none() {
+            account = prefix.account(prefix_text);
+        }
+        let holds = |place: u128| forms.iter().any(|form| form.prefix == prefix && form.places & place != 0);
         let (place, partition) = match region {
             Some(region) => (1 << region.index, region.partition),
             None => (0..self.partitions.len())
                 .map(|partition| (1 << partition, partition))
                 .find(|&(place, partition)| under(partition) && holds(place))?,
         };
-        (under(partition) && holds(place)).then_some(Host { catalogue: self, forms, place, region, partition, account })
+        (under(partition) && holds(place)).then_some(Host {
+            catalogue: self,
+            forms,
+            prefix,
+            place,
+            region,
+            partition,
+            account,
+        })
+    }
+}
+
+/// `s3express-` of `s3express-usw2-az1`.
+fn before_zone(label: &str) -> Option<&str> {
+    let plain = label.strip_prefix("s3express-")?;
+    let zone = plain.strip_prefix("fips-").unwrap_or(plain);
+    let (place, number) = zone.split_once("-az")?;
+    let is_zone = !place.is_empty()
+        && place.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        && matches!(number.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'9', b'0'..=b'9']);
+    is_zone.then(|| label.strip_suffix(zone))?
+}
+
+impl Prefix {
+    /// The beginning of a template that says so.
+    pub(super) fn split(template: &'static str) -> (Self, &'static str) {
+        let known = [
+            ("{bucket}.", Self::Bucket),
+            ("{id}.{id}.", Self::TwoIds),
+            ("{id}.", Self::Id),
+            ("{point}.{outpost}.", Self::Outpost),
+            ("{point}.", Self::Point),
+        ];
+        let mut found = known.iter().filter_map(|(label, prefix)| Some((*prefix, template.strip_prefix(label)?)));
+        found.next().unwrap_or((Self::None, template))
+    }
+
+    fn fits(self, text: &str) -> bool {
+        match self {
+            Self::Bucket => {
+                (3..=63).contains(&text.len())
+                    && text.split('.').all(|label| !label.is_empty() && !label.starts_with('-'))
+            }
+            Self::Id => !text.is_empty() && !text.contains('.'),
+            Self::None => text.is_empty(),
+            Self::Outpost => text.split_once('.').is_some_and(|(point, outpost)| {
+                Self::Point.fits(point) && outpost.starts_with("op-") && Self::Id.fits(outpost)
+            }),
+            Self::TwoIds => text.split_once('.').is_some_and(|(one, two)| Self::Id.fits(one) && Self::Id.fits(two)),
+            Self::Point => !text.contains('.') && self.account(text).is_some(),
+        }
+    }
+
+    fn account(self, text: &str) -> Option<AccountId> {
+        matches!(self, Self::Outpost | Self::Point).then_some(())?;
+        let (name, account) = text.split('.').next()?.rsplit_once('-')?;
+        AccountId::new(account).ok().filter(|_| !name.is_empty())
     }
 }
 
 impl<'c> Host<'c> {
     /// The services it may be; which one, the call itself says.
     pub fn services(&self) -> impl Iterator<Item = &'c Service> + Clone {
-        self.forms().filter_map(|form| self.catalogue.services.get(form.service))
+        self.forms().filter_map(|form| self.service_of(form))
+    }
+
+    /// Does its name begin with a bucket or an access point, which a path would else begin with?
+    pub const fn names_bucket(&self) -> bool {
+        matches!(self.prefix, Prefix::Bucket | Prefix::Outpost | Prefix::Point)
     }
 
     /// The region in its name; none for a global host.
@@ -140,27 +251,29 @@ impl<'c> Host<'c> {
 
     /// Takes the service and region of a credential scope, if the host agrees with both.
     pub fn claim(&self, service: &str, region: &str) -> Result<Claim<'c, '_>, ScopeMismatch> {
-        let mut expected = ScopeMismatch::Service { expected: String::new() };
+        let mut expected: Option<ScopeMismatch> = None;
         for form in self.forms() {
-            let Some(signing_region) = self.signing_region(form, region) else { continue };
-            let known = self.catalogue.services.get(form.service).filter(|_| form.signing_name == service);
-            if let Some(service) = known.filter(|_| signing_region == region) {
-                return Ok(Claim { host: self, service, signing_name: form.signing_name, signing_region });
-            }
-            if form.signing_name == service {
-                expected = ScopeMismatch::Region { expected: signing_region.to_owned() };
-            } else if matches!(&expected, ScopeMismatch::Service { expected } if expected.is_empty()) {
-                expected = ScopeMismatch::Service { expected: form.signing_name.to_owned() };
+            let is_named = form.signing_name == service;
+            match (self.signing_region(form, region), self.service_of(form)) {
+                (Some(signing_region), Some(known)) if is_named && signing_region == region => {
+                    return Ok(Claim { host: self, service: known, signing_name: form.signing_name, signing_region });
+                }
+                (Some(signing_region), _) if is_named => {
+                    expected = Some(ScopeMismatch::Region { expected: signing_region.to_owned() });
+                }
+                _ => {
+                    expected.get_or_insert_with(|| ScopeMismatch::Service { expected: form.signing_name.to_owned() });
+                }
             }
         }
-        Err(expected)
+        Err(expected.unwrap_or_else(|| ScopeMismatch::Service { expected: String::new() }))
     }
 
     /// Takes the service of a SigV4A scope, if it may be signed so and the set of regions `covers` that of the host.
     pub fn claim_set(&self, service: &str, covers: impl Fn(&str) -> bool) -> Result<Claim<'c, '_>, ScopeMismatch> {
         let mut expected = ScopeMismatch::Asymmetric;
         for form in self.forms().filter(|form| form.signing_name == service) {
-            let Some(known) = self.catalogue.services.get(form.service).filter(|service| service.takes_sigv4a) else {
+            let Some(known) = self.service_of(form).filter(|service| service.takes_sigv4a) else {
                 continue;
             };
             // A host for a set of regions is in none.
@@ -186,7 +299,7 @@ impl<'c> Host<'c> {
             self.forms().find(|other| other.signing_name == form.signing_name).is_some_and(|at| std::ptr::eq(at, *form))
         };
         self.forms().filter(first).filter_map(|form| {
-            let service = self.catalogue.services.get(form.service)?;
+            let service = self.service_of(form)?;
             Some(Claim { host: self, service, signing_name: form.signing_name, signing_region: self.home() })
         })
     }
@@ -199,10 +312,14 @@ impl<'c> Host<'c> {
     }
 
     fn forms(&self) -> impl Iterator<Item = &'c Form> + Clone {
-        self.forms.iter().filter(|form| form.places & self.place != 0)
+        self.forms.iter().filter(|form| form.prefix == self.prefix && form.places & self.place != 0)
     }
 
-    /// The region that is signed for at hosts of this form, where `claimed` is what a client signed for; none for SigV4A.
+    fn service_of(&self, form: &Form) -> Option<&'c Service> {
+        self.catalogue.services.get(usize::from(form.service))
+    }
+
+    /// The region that is signed for at hosts of this form, where `claimed` is what a client signed for; none for `SigV4A`.
     fn signing_region(&self, form: &Form, claimed: &str) -> Option<&'c str> {
         let global = self.catalogue.partitions.get(self.partition).map_or("", |partition| partition.global_region);
         match form.signing_region {
@@ -224,7 +341,7 @@ impl<'c> Claim<'c, '_> {
         self.host
             .forms()
             .filter(|form| form.signing_name == self.signing_name)
-            .filter_map(|form| self.host.catalogue.services.get(form.service))
+            .filter_map(|form| self.host.service_of(form))
     }
 
     /// The name that requests are signed with: `ses` for `email.us-east-1.amazonaws.com`.
@@ -290,6 +407,10 @@ impl Text {
         self.bytes.get_mut(self.length..end)?.copy_from_slice(more.as_bytes());
         self.length = end;
         Some(())
+    }
+
+    fn pop(&mut self) {
+        self.length = self.length.saturating_sub(1);
     }
 
     fn as_str(&self) -> &str {
@@ -366,6 +487,92 @@ mod tests {
     }
 
     #[test]
+    fn a_customers_name_may_stand_before_some_hosts() {
+        // host, service, signing name, signing region, does it stand for a bucket, account
+        for (name, service, signs, region, bucket, account) in [
+            ("bucket.s3.amazonaws.com", "s3", "s3", "us-east-1", true, None),
+            ("bucket.s3.eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", true, None),
+            ("lambda.s3.us-east-1.amazonaws.com", "s3", "s3", "us-east-1", true, None),
+            ("my.dotted.bucket.s3.eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", true, None),
+            ("us-east-1.s3.eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", true, None),
+            ("bucket.s3.dualstack.eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", true, None),
+            ("bucket.s3-fips.us-east-1.amazonaws.com", "s3", "s3", "us-east-1", true, None),
+            ("bucket.s3-eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", true, None),
+            ("s3-eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", false, None),
+            ("bucket.s3-accelerate.amazonaws.com", "s3", "s3", "us-east-1", true, None),
+            ("bucket.s3.cn-north-1.amazonaws.com.cn", "s3", "s3", "cn-north-1", true, None),
+            (
+                "bucket--usw2-az1--x-s3.s3express-usw2-az1.us-west-2.amazonaws.com",
+                "s3",
+                "s3express",
+                "us-west-2",
+                true,
+                None,
+            ),
+            (
+                "point-123456789012.s3-accesspoint.us-east-1.amazonaws.com",
+                "s3",
+                "s3",
+                "us-east-1",
+                true,
+                Some("123456789012"),
+            ),
+            (
+                "point-123456789012.op-01234567890123456.s3-outposts.us-east-1.amazonaws.com",
+                "s3",
+                "s3-outposts",
+                "us-east-1",
+                true,
+                Some("123456789012"),
+            ),
+            (
+                "point-123456789012.s3-object-lambda.us-east-1.amazonaws.com",
+                "s3",
+                "s3-object-lambda",
+                "us-east-1",
+                true,
+                Some("123456789012"),
+            ),
+            ("route.s3-object-lambda.us-east-1.amazonaws.com", "s3", "s3-object-lambda", "us-east-1", false, None),
+            (
+                "123456789012.s3-control.us-east-1.amazonaws.com",
+                "s3control",
+                "s3",
+                "us-east-1",
+                false,
+                Some("123456789012"),
+            ),
+            ("abcdef.execute-api.us-east-1.amazonaws.com", "execute-api", "execute-api", "us-east-1", false, None),
+            ("abcdef.lambda-url.us-east-1.on.aws", "lambda-url", "lambda", "us-east-1", false, None),
+            ("a1b2c3-ats.iot.us-east-1.amazonaws.com", "iot-data", "iotdata", "us-east-1", false, None),
+            ("queue.amazonaws.com", "sqs", "sqs", "us-east-1", false, None),
+            ("us-east-1.queue.amazonaws.com", "sqs", "sqs", "us-east-1", false, None),
+            ("stream-logs.us-east-1.amazonaws.com", "logs", "logs", "us-east-1", false, None),
+        ] {
+            let host = host(name).unwrap_or_else(|| panic!("{name}"));
+            assert!(host.services().any(|known| known.id.as_str() == service), "{name}");
+            assert_eq!(host.names_bucket(), bucket, "{name}");
+            assert_eq!(host.account().map(AccountId::as_str), account, "{name}");
+            let claim = host.claim(signs, region).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!((claim.signing_name(), claim.region()), (signs, region), "{name}");
+        }
+    }
+
+    #[test]
+    fn some_hosts_are_signed_for_in_sets_of_regions() {
+        for (name, signs) in [
+            ("mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com", "s3"),
+            ("abcde.veo.endpoint.events.amazonaws.com", "events"),
+            ("123456789012.cloudfront-kvs.global.api.aws", "cloudfront-keyvaluestore"),
+        ] {
+            let host = host(name).unwrap_or_else(|| panic!("{name}"));
+            assert!(host.claim(signs, "us-east-1").is_err(), "{name}");
+            assert_eq!(host.claim_set(signs, |_| false).unwrap().signing_name(), signs, "{name}");
+            assert!(host.claim_set("sts", |_| true).is_err(), "{name}");
+        }
+    }
+
+    #[test]
     fn other_names_are_nobodys_hosts() {
         for name in [
             "",
@@ -395,10 +602,29 @@ mod tests {
             "dynamodb\u{ff0e}us-east-1.amazonaws.com",
             "ec2-203-0-113-25.compute-1.amazonaws.com",
             "my-lb-1234567890.us-east-1.elb.amazonaws.com",
-            "bucket.s3.amazonaws.com",
-            "lambda.s3.us-east-1.amazonaws.com",
-            "abcdef.execute-api.us-east-1.amazonaws.com",
-            "abcdef.lambda-url.us-east-1.on.aws",
+            "ip-10-0-0-1.ec2.internal",
+            "d111111abcdef8.cloudfront.net",
+            "db.abcdefghijkl.us-east-1.rds.amazonaws.com",
+            "bucket.s3-website-us-east-1.amazonaws.com",
+            "bucket.s3-website.us-east-1.amazonaws.com",
+            "x.s3.us-east-1.amazonaws.com",
+            "bucket.s3.us-east-1.amazonaws.com.evil.example",
+            "bucket.evil-s3.us-east-1.amazonaws.com",
+            "bucket..s3.us-east-1.amazonaws.com",
+            "bucket.s3.us-nowhere-1.amazonaws.com",
+            "bucket.s3.cn-north-1.amazonaws.com",
+            "bucket.s3express-usw2.us-west-2.amazonaws.com",
+            "bucket.s3express-usw2-az1x.us-west-2.amazonaws.com",
+            "point.s3-accesspoint.us-east-1.amazonaws.com",
+            "-123456789012.s3-accesspoint.us-east-1.amazonaws.com",
+            "point-123456789012.outpost.s3-outposts.us-east-1.amazonaws.com",
+            "a.b.execute-api.us-east-1.amazonaws.com",
+            "execute-api.us-nowhere-1.amazonaws.com",
+            "a.b.lambda-url.us-east-1.on.aws",
+            "abcdef.lambda-url.us-east-1.amazonaws.com",
+            "abcdef.lambda-url.cn-north-1.on.aws",
+            "on.aws",
+            "us-east-1.on.aws",
             "route53.us-east-1.amazonaws.com",
             "route53-fips.us-gov.amazonaws.com",
             "127.0.0.1",

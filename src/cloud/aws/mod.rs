@@ -11,6 +11,7 @@ pub mod event_stream;
 mod form;
 mod host;
 mod name;
+mod operations;
 mod route;
 
 pub use account::expect_owner;

@@ -6,10 +6,25 @@
 use super::{account, form};
 use crate::model::{AccountId, Operation};
 
+/// As many labels as any template has, and some more.
+const MOST_LABELS: usize = 12;
+
 /// All REST routes of a service.
 #[derive(Debug)]
 pub(super) struct Router {
     nodes: Vec<Node>,
+}
+
+/// What of a request tells its route.
+pub(super) struct Wire<'p> {
+    pub(super) method: &'p str,
+    pub(super) path: &'p str,
+    pub(super) query: &'p str,
+    /// The path's first label stands in the host name instead (a bucket).
+    pub(super) label_in_host: bool,
+    /// The path has no empty and no dot segments: everywhere but in S3, whose keys are taken as they are.
+    pub(super) normalised: bool,
+    pub(super) holds: &'p dyn Fn(Condition) -> bool,
 }
 
 /// What a request matched.
@@ -27,6 +42,7 @@ struct Doubt;
 
 #[derive(Debug, Default)]
 struct Node {
+    /// Sorted.
     literals: Vec<(&'static str, usize)>,
     label: Option<usize>,
     greedy: Option<usize>,
@@ -62,14 +78,14 @@ impl Default for Router {
 }
 
 impl Router {
-    /// Adds `template`, such as `/{accountId}/vaults/{vaultName}/tags?operation=add`.
+    /// Adds `template`, such as `/{accountId}/vaults/{vaultName}/tags?operation=add`; false if it has too many labels.
     pub(super) fn add(
         &mut self,
         method: &'static str,
         template: &'static str,
         condition: Option<Condition>,
         operation: Operation,
-    ) {
+    ) -> bool {
         let (path, query) = template.split_once('?').unwrap_or((template, ""));
         let (mut at, mut labels, mut account, mut rank) = (0, 0, None, 0_u128);
         for (depth, segment) in segments(path).enumerate() {
@@ -89,6 +105,7 @@ impl Router {
         if let Some(node) = self.nodes.get_mut(at) {
             node.routes.push(Route { method, query, condition, rank, account, operation });
         }
+        labels <= MOST_LABELS
     }
 
     fn child(&mut self, at: usize, segment: &'static str) -> usize {
@@ -98,11 +115,14 @@ impl Router {
             *node.greedy.get_or_insert(fresh)
         } else if segment.starts_with('{') {
             *node.label.get_or_insert(fresh)
-        } else if let Some((_, child)) = node.literals.iter().find(|(literal, _)| *literal == segment) {
-            *child
         } else {
-            node.literals.push((segment, fresh));
-            fresh
+            match node.literals.binary_search_by_key(&segment, |(literal, _)| literal) {
+                Ok(place) => node.literals.get(place).map_or(at, |(_, child)| *child),
+                Err(place) => {
+                    node.literals.insert(place, (segment, fresh));
+                    fresh
+                }
+            }
         };
         if found == fresh {
             self.nodes.push(Node::default());
@@ -110,91 +130,90 @@ impl Router {
         found
     }
 
-    /// The one operation that the request is, or none. `normalised` services have no empty and no dot segments.
-    pub(super) fn find(
-        &self,
-        method: &str,
-        path: &str,
-        query: &str,
-        normalised: bool,
-        holds: &dyn Fn(Condition) -> bool,
-    ) -> Option<Match> {
-        let rest = path.strip_prefix('/')?;
-        let rest = if normalised { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
-        // S3: `/bucket/` is the bucket, as `/bucket` is. A key that is empty there is none.
-        let rest = rest.strip_suffix('/').filter(|bucket| !bucket.contains('/')).unwrap_or(rest);
-        let parts: Vec<&str> = if rest.is_empty() { Vec::new() } else { rest.split('/').collect() };
-        if !parts.iter().all(|part| form::is_well_encoded(part)) {
+    /// The one operation that the request is, or none.
+    pub(super) fn find(&self, wire: &Wire<'_>) -> Option<Match> {
+        let rest = wire.path.strip_prefix('/')?;
+        let rest = if wire.normalised { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
+        if !form::is_well_encoded(rest) {
             return None;
         }
-        if normalised && parts.iter().any(|part| part.is_empty() || form::has_dot_segment(part)) {
+        let odd = |part: &str| part.is_empty() || form::has_dot_segment(part);
+        if wire.normalised && !rest.is_empty() && rest.split('/').any(odd) {
             return None;
         }
-        let mut walk = Walk { router: self, method, query, holds, normalised, labels: Vec::new() };
-        walk.descend(0, &parts).ok().flatten()
+        let root = if wire.label_in_host { self.nodes.first()?.label? } else { 0 };
+        let mut walk = Walk { router: self, wire, labels: [""; MOST_LABELS], count: usize::from(wire.label_in_host) };
+        walk.descend(root, (!rest.is_empty()).then_some(rest)).ok().flatten()
     }
 }
 
 struct Walk<'r, 'p> {
     router: &'r Router,
-    method: &'p str,
-    query: &'p str,
-    holds: &'p dyn Fn(Condition) -> bool,
-    normalised: bool,
-    labels: Vec<&'p str>,
+    wire: &'r Wire<'p>,
+    labels: [&'p str; MOST_LABELS],
+    count: usize,
 }
 
 impl<'p> Walk<'_, 'p> {
-    fn descend(&mut self, at: usize, rest: &[&'p str]) -> Result<Option<Match>, Doubt> {
+    /// `rest` is what follows after a slash, none after the last segment.
+    fn descend(&mut self, at: usize, rest: Option<&'p str>) -> Result<Option<Match>, Doubt> {
         let Some(node) = self.router.nodes.get(at) else { return Ok(None) };
-        let Some((&segment, after)) = rest.split_first() else { return self.settle(node) };
-        for &(literal, child) in &node.literals {
-            if literal == segment {
-                if let Some(found) = self.descend(child, after)? {
-                    return Ok(Some(found));
-                }
-            } else if segment.contains('%') && form::decodes_to(segment, literal) {
-                return Err(Doubt); // a literal to a server that decodes first, a label to one that does not
-            }
+        // A slash behind a bucket's name does not begin a key.
+        let Some(rest) = rest.filter(|rest| !rest.is_empty()) else { return self.settle(node) };
+        let (segment, after) = rest.split_once('/').map_or((rest, None), |(segment, after)| (segment, Some(after)));
+        if segment.contains('%') && node.literals.iter().any(|(literal, _)| form::decodes_to(segment, literal)) {
+            return Err(Doubt); // a literal to a server that decodes first, a label to one that does not
         }
-        if let Some(child) = node.label.filter(|_| !segment.is_empty()) {
-            self.labels.push(segment);
-            if let Some(found) = self.descend(child, after)? {
-                return Ok(Some(found));
-            }
-            self.labels.pop();
+        if let Ok(place) = node.literals.binary_search_by_key(&segment, |(literal, _)| literal)
+            && let Some(&(_, child)) = node.literals.get(place)
+            && let Some(found) = self.descend(child, after)?
+        {
+            return Ok(Some(found));
+        }
+        if let Some(child) = node.label.filter(|_| !segment.is_empty())
+            && let Some(found) = self.descend_below(child, segment, after)?
+        {
+            return Ok(Some(found));
         }
         node.greedy.map_or(Ok(None), |greedy| self.descend_greedily(greedy, rest))
     }
 
-    /// A greedy label takes as many segments as it can.
-    fn descend_greedily(&mut self, greedy: usize, rest: &[&'p str]) -> Result<Option<Match>, Doubt> {
-        let ends = |next: &Node| next.literals.is_empty() && next.label.is_none();
-        let shortest = if self.router.nodes.get(greedy).is_some_and(ends) { rest.len() } else { 1 };
-        for taken in (shortest..=rest.len()).rev() {
-            let Some((label, after)) = rest.split_at_checked(taken) else { break };
-            let before = self.labels.len();
-            // Where paths are taken as they are, this is a key that people make up, whatever stands in it.
-            self.labels.extend(label.iter().filter(|_| self.normalised));
-            if let Some(found) = self.descend(greedy, after)? {
-                return Ok(Some(found));
+    fn descend_below(&mut self, at: usize, label: &'p str, rest: Option<&'p str>) -> Result<Option<Match>, Doubt> {
+        *self.labels.get_mut(self.count).ok_or(Doubt)? = label;
+        self.count += 1;
+        let found = self.descend(at, rest);
+        self.count -= 1;
+        found
+    }
+
+    /// A greedy label leaves to a route what the route names behind it, and takes as many segments as it can besides.
+    ///
+    /// Where paths are taken as they are, it is a key that people make up, whatever stands in it.
+    fn descend_greedily(&mut self, greedy: usize, rest: &'p str) -> Result<Option<Match>, Doubt> {
+        let is_end = |node: &Node| node.literals.is_empty() && node.label.is_none();
+        if !self.router.nodes.get(greedy).is_some_and(is_end) {
+            for (slash, _) in rest.rmatch_indices('/') {
+                let (Some(label), after) = (rest.get(..slash), rest.get(slash + 1..)) else { break };
+                let label = if self.wire.normalised { label } else { "" };
+                if let Some(found) = self.descend_below(greedy, label, after)? {
+                    return Ok(Some(found));
+                }
             }
-            self.labels.truncate(before);
         }
-        Ok(None)
+        self.descend_below(greedy, if self.wire.normalised { rest } else { "" }, None)
     }
 
     /// Of the routes that end here, the one that fits with the most fixed query keys; two that fit alike are a doubt.
     fn settle(&self, node: &Node) -> Result<Option<Match>, Doubt> {
-        let mine = || node.routes.iter().filter(|route| route.method == self.method);
+        let query = self.wire.query.as_bytes();
+        let mine = || node.routes.iter().filter(|route| route.method == self.wire.method);
         // A key that decides here must not be there twice: which one counts, two parsers may see differently.
-        for (key, _) in mine().flat_map(|route| &route.query) {
-            if form::values(self.query.as_bytes(), key).nth(1).is_some() {
-                return Err(Doubt);
-            }
+        let keys = || mine().flat_map(|route| &route.query);
+        if !query.is_empty() && keys().any(|(key, _)| form::values(query, key).nth(1).is_some()) {
+            return Err(Doubt);
         }
         let fits = |route: &&Route| {
-            route.condition.is_none_or(self.holds) && route.query.iter().all(|(key, value)| self.has(key, *value))
+            route.condition.is_none_or(self.wire.holds) && route.query.iter().all(|(key, value)| self.has(key, *value))
         };
         let Some(best) = mine().filter(fits).max_by_key(|route| route.rank) else { return Ok(None) };
         if mine().filter(fits).filter(|route| route.rank == best.rank).count() > 1 {
@@ -204,15 +223,20 @@ impl<'p> Walk<'_, 'p> {
     }
 
     fn has(&self, key: &str, value: Option<&str>) -> bool {
-        form::values(self.query.as_bytes(), key).any(|found| value.is_none_or(|value| form::decodes_to(found, value)))
+        let mut found = form::values(self.wire.query.as_bytes(), key);
+        found.any(|found| value.is_none_or(|value| form::decodes_to(found, value)))
     }
 
     /// The accounts that the labels name.
     fn accounts(&self, route: &Route) -> Vec<AccountId> {
-        let named = |(index, label): (usize, &&str)| {
-            if route.account == Some(index) { account::whole(label) } else { account::inside(label) }
+        let labels = self.labels.iter().take(self.count).enumerate();
+        let named = |(index, label): (usize, &&'p str)| {
+            let is_account = route.account == Some(index);
+            label
+                .split('/')
+                .filter_map(move |part| if is_account { account::whole(part) } else { account::inside(part) })
         };
-        self.labels.iter().enumerate().filter_map(named).collect()
+        labels.flat_map(named).collect()
     }
 }
 
@@ -241,10 +265,11 @@ mod tests {
         let mut router = Router::default();
         for &(name, line) in table {
             let (verb, template) = line.split_once(' ').unwrap();
-            router.add(verb, template, None, Operation::plain(name));
+            assert!(router.add(verb, template, None, Operation::plain(name)));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        router.find(method, path, query, normalised, &|_| false).map(|found| found.operation.name)
+        let wire = Wire { method, path, query, label_in_host: false, normalised, holds: &|_| false };
+        router.find(&wire).map(|found| found.operation.name)
     }
 
     #[test]
@@ -257,6 +282,7 @@ mod tests {
             ("PutLabel", "PUT /a/{x}"),
             ("Greedy", "GET /g/{rest+}"),
             ("GreedyThen", "GET /t/{rest+}/end"),
+            ("GreedyAlone", "GET /t/{rest+}"),
             ("Flag", "GET /a/b?flag"),
             ("Value", "GET /a/b?flag&key=v"),
             ("Twin", "GET /twin/{x}"),
@@ -280,7 +306,8 @@ mod tests {
             ("GET", "/g/x/y/z", Some("Greedy")),
             ("GET", "/g", None),
             ("GET", "/t/x/end/y/end", Some("GreedyThen")),
-            ("GET", "/t/end", None),
+            ("GET", "/t/end", Some("GreedyAlone")),
+            ("GET", "/t/end/x", Some("GreedyAlone")),
             ("GET", "/twin/x", None),
             ("get", "/a/b", None),
         ] {

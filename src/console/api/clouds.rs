@@ -24,6 +24,9 @@ pub(crate) struct Cloud {
 pub(crate) struct Service {
     id: ServiceId,
     name: &'static str,
+    /// What it is listed under.
+    #[schema(examples("Databases"))]
+    category: &'static str,
     /// What it is for, in a sentence.
     about: &'static str,
 }
@@ -42,6 +45,7 @@ pub(crate) async fn list(_: Session) -> Json<Vec<Cloud>> {
     let service = |service: &crate::cloud::aws::Service| Service {
         id: service.id.clone(),
         name: service.name,
+        category: service.category,
         about: service.about,
     };
     let services = Catalogue::embedded().services().iter().map(service).collect();

@@ -11,7 +11,6 @@ use super::{
     words::{self, When},
 };
 use crate::{
-    cloud::aws::Catalogue,
     console::error::{Problem, capital},
     model::{EnvironmentId, Permission, ServiceId, Status, UserName},
     workflow::{AccessRequestView, PageRequest, RequestFilter},
@@ -48,7 +47,7 @@ struct Row {
 struct FilterForm {
     statuses: Vec<Choice>,
     environments: Vec<Choice>,
-    services: Vec<Choice>,
+    service: String,
     person: String,
     person_error: Option<String>,
     is_set: bool,
@@ -146,11 +145,10 @@ impl FilterForm {
         }
         let person = fields.optional("requested_by");
         let statuses = Status::ALL.map(|status| choice("status", status.name(), words::status_word(status)));
-        let services = Catalogue::embedded().services().iter();
         Self {
             statuses: statuses.into(),
             environments,
-            services: services.map(|service| choice("service", service.id.as_str(), service.name)).collect(),
+            service: fields.text("service").to_owned(),
             person: person.unwrap_or_default().to_owned(),
             person_error: person.and_then(|name| UserName::new(name).err()).map(|error| capital(&error.to_string())),
             is_set: FILTERS.iter().any(|name| fields.optional(name).is_some()),
