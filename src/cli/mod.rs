@@ -25,7 +25,7 @@ mod version;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Config;
 
@@ -88,6 +88,11 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The definition of the command line, of which manual pages are made.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// For the commands that work on the machine's own configuration.
 #[derive(Debug, clap::Args)]
 struct ConfigArgs {
@@ -108,12 +113,10 @@ impl ConfigArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_definition_holds_together() {
-        Cli::command().debug_assert();
+        definition().debug_assert();
     }
 }

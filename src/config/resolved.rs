@@ -286,6 +286,24 @@ mod tests {
     }
 
     #[test]
+    fn the_packaged_file_is_the_defaults() {
+        let shipped = include_str!("../../packaging/csg.toml");
+        // A setting that is commented out has nothing between "#" and its name.
+        let uncommented: String = shipped
+            .lines()
+            .map(|line| line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphabetic)).unwrap_or(line))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        for text in [shipped, &uncommented] {
+            assert_eq!(format!("{:?}", load(text, &[]).unwrap()), format!("{:?}", Config::default()));
+        }
+        let mut raw = Raw::default();
+        raw.read_file(Path::new("csg.toml"), &uncommented);
+        let listed: Vec<_> = raw.values.keys().copied().collect();
+        assert_eq!(listed, super::super::raw::KEYS.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn everything_given() {
         let text = r#"
             data_dir = "/srv/csg"
