@@ -15,13 +15,17 @@ test *suite:
 unit *filter:
     cargo test {{ filter }}
 
+# The static executable, the packages and SHA256SUMS, in target/dist/release.
+dist:
+    packaging/build.sh
+
 # What CI holds every change to, besides the tests.
 check:
     ./.ci/run --checks
 
 fmt:
     cargo fmt
-    tests/.cache/venv/bin/ruff format tests/clients
+    tests/.cache/venv/bin/ruff format tests/clients tests/browser tests/packages
 
 # Verify and sign, in nanoseconds.
 bench *filter:
