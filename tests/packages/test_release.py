@@ -1,0 +1,79 @@
+"""The release as a whole: made anew it is the same; the sums are right; pages, completions and README say what is there."""
+
+import gzip
+import os
+import re
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness.paths import CSG, REPOSITORY
+from release import Release, run
+
+
+def commands(prefix: str = "") -> Iterator[str]:
+    """Every command of the command line, as its help tells: `request`, `request approve`."""
+    text = run(CSG, *prefix.split(), "--help")
+    _, _, listed = text.partition("\nCommands:\n")
+    for name in re.findall(r"^  ([a-z-]+)", listed.split("\n\n")[0], re.MULTILINE):
+        if name != "help":
+            yield (command := f"{prefix} {name}".strip())
+            yield from commands(command)
+
+
+def test_the_sums_are_those_of_the_files(release: Release):
+    run("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=release.folder)
+    named = {line.split()[1] for line in (release.folder / "SHA256SUMS").read_text().splitlines()}
+    assert named == {path.name for path in release.folder.iterdir()} - {"SHA256SUMS"}
+
+
+def test_every_command_has_its_page(release: Release):
+    with tarfile.open(release.archive) as archive:
+        pages = {
+            Path(member.name).name: gzip.decompress(archive.extractfile(member).read()).decode()
+            for member in archive
+            if "/man/" in member.name and member.isfile()
+        }
+    expected = {f"csg-{command.replace(' ', '-')}.1.gz" for command in commands()} | {"csg.1.gz"}
+    assert len(expected) > 30
+    assert set(pages) == expected
+    assert "/etc/csg/csg.toml" in pages["csg.1.gz"] and "EXIT STATUS" in pages["csg.1.gz"]
+    assert "\\-\\-allow\\-credential\\-operation" in pages["csg-request-approve.1.gz"]
+
+
+def test_the_completions_complete(release: Release, tmp_path: Path):
+    with tarfile.open(release.archive) as archive:
+        archive.extractall(tmp_path, filter="data")
+    asked = """
+        complete() { :; }; . share/bash-completion/completions/csg
+        COMP_WORDS=(csg requ) COMP_CWORD=1; _csg csg requ csg; echo "${COMPREPLY[@]}"
+    """
+    assert run("bash", "-c", asked, cwd=tmp_path).split() == ["request"]
+    for path in ("share/zsh/site-functions/_csg", "share/fish/vendor_completions.d/csg.fish"):
+        assert "approve" in (tmp_path / path).read_text(), path
+
+
+def test_the_commands_of_the_readme(release: Release, make_machine: Callable):
+    section = (REPOSITORY / "README.md").read_text().split("\n## Install\n")[1].split("\n## ")[0]
+    installing, removing, own, building = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert building == "packaging/build.sh\n"
+    machine = make_machine("debian")
+    machine.run("useradd", "--create-home", "dora")
+    machine.copy_in(release.folder, "/tmp/release")
+    inside = "set -e; cd /tmp/release\n"
+    machine.run("sh", "-c", inside + installing)
+    assert machine.path("/usr/bin/csg").exists()
+    machine.run("sh", "-c", inside + removing)
+    assert not machine.path("/usr/bin/csg").exists() and not machine.path("/etc/csg").exists()
+    machine.run("sh", "-c", inside + own, user="dora", env={"HOME": "/home/dora"})
+    assert machine.run("/home/dora/csg/bin/csg", "version", user="dora").startswith("csg ")
+
+
+def test_made_anew_it_is_the_same(release: Release, tmp_path: Path):
+    """By somebody else, elsewhere in the world, at another time."""
+    before = release.copy(tmp_path / "before").folder
+    commit = str(int((before / "SHA256SUMS").stat().st_mtime))
+    environment = {**os.environ, "CSG_BINARY": str(CSG), "SOURCE_DATE_EPOCH": commit, "TZ": "Pacific/Auckland"}
+    run("bash", "-c", "umask 077; packaging/build.sh", cwd=REPOSITORY, env=environment)
+    for path in before.iterdir():
+        assert path.read_bytes() == (release.folder / path.name).read_bytes(), f"{path.name} differs"
