@@ -231,7 +231,7 @@ install_files() {
     while read -r file; do
         place=$(place_of "$file")
         case $file in
-        etc/*) [ -e "$place" ] || put_configuration "$new/$file" "$place" ;;
+        etc/*) $as_root test -e "$place" || put_configuration "$new/$file" "$place" ;;
         *) [ -z "$place" ] || put 644 "$new/$file" "$place" ;;
         esac
     done <"$temporary/files"
@@ -332,7 +332,7 @@ make_folders() {
 
 # What exists keeps the rights that its administrator gave it; a folder that was just made and not given away has none.
 make_folder() {
-    if [ ! -d "$1" ]; then
+    if ! $as_root test -d "$1"; then
         $as_root mkdir -p "$(dirname "$1")"
         $as_root rm -rf "$1.csg-new"
         $as_root mkdir -m 700 "$1.csg-new"

@@ -59,6 +59,13 @@ def test_plain_files_twice_and_away_again(machine: Machine):
     install(machine, "--as", "files")
     assert difference(installed, machine.files()) == {}
 
+    # A file that an older version laid and this one has not goes.
+    listed = machine.path(f"/usr/local/share/{NAME}/installed-files")
+    machine.path("/usr/local/share/dropped").write_text("")
+    listed.write_text(listed.read_text() + "/usr/local/share/dropped\n")
+    install(machine, "--as", "files")
+    assert difference(installed, machine.files()) == {}
+
     said = install(machine, "--uninstall")
     assert "- keep /etc/csg, /var/lib/csg" in said
     left = difference(before, machine.files())
@@ -230,6 +237,33 @@ def test_somebody_without_root_has_a_gateway_of_their_own(debian: Machine, tmp_p
     install(debian, "--prefix", "/home/dora/csg", "--uninstall", "--purge", user="dora")
     left = difference(before, debian.files())
     assert not [name for name in left if not name.endswith("/")], left
+
+
+def test_root_is_taken_with_sudo_where_it_is_needed(debian: Machine):
+    """The stand-in for sudo is a script of a shell that is root's for everybody, and asks nothing."""
+    debian.run("useradd", "--create-home", "dora")
+    debian.run("sh", "-c", "cp /bin/dash /usr/bin/rootsh && chmod 4755 /usr/bin/rootsh")
+    sudo = debian.path("/usr/bin/sudo")
+    become = 'exec setpriv --reuid=0 --regid=0 --clear-groups "$@"'
+    sudo.write_text(f'#!/usr/bin/rootsh -p\necho "$1" >>/tmp/taken\n{become}\n')
+    sudo.chmod(0o755)
+    debian.path("/tmp/taken").touch()
+    debian.path("/tmp/taken").chmod(0o666)
+    before = debian.files()
+
+    install(debian, "--as", "files", user="dora")
+    assert debian.mode("/etc/csg") == ("750", "root", "csg")
+    assert debian.mode("/usr/local/bin/csg") == ("755", "root", "root")
+    taken = set(debian.path("/tmp/taken").read_text().split())
+    assert "cp" in taken and not taken & {"tar", "sha256sum", "sed", "grep"}, taken
+    # The one who installs can't look into /etc/csg; what is there stays all the same.
+    debian.path("/etc/csg/csg.toml").write_text('log.level = "debug"\n')
+    installed = debian.files()
+    install(debian, "--as", "files", user="dora")
+    assert debian.path("/etc/csg/csg.toml").read_text() == 'log.level = "debug"\n'
+    assert difference(installed, debian.files()) == {}
+    install(debian, "--uninstall", "--purge", user="dora")
+    assert difference(before, debian.files()) == {}
 
 
 def test_a_debian_gets_the_package(debian: Machine):
