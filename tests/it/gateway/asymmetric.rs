@@ -9,7 +9,7 @@ use crate::harness::{Answer, Call, DYNAMODB, Key, Presigning, S3, Site, sha256};
 const EVENTS: &str = "events.us-east-1.amazonaws.com";
 const TARGET: (&str, &str) = ("x-amz-target", "AWSEvents.ListEventBuses");
 
-/// A signed call to EventBridge for these regions.
+/// A signed call to `EventBridge` for these regions.
 fn list(key: &Key, scope: (&str, &str)) -> String {
     let signature = key.asymmetric("POST", EVENTS, "/", &[TARGET], b"{}", scope);
     format!(
@@ -34,7 +34,7 @@ fn verify(real: &Key, call: &Call, canonical_middle: &str, payload: &str, servic
     let list = list.split(',').next().unwrap();
     let scope = format!("{}/{service}/aws4_request", &date[..8]);
     assert!(authorization.starts_with(&format!("AWS4-ECDSA-P256-SHA256 Credential={}/{scope}, ", real.id)));
-    let headers: String = list.split(';').map(|name| format!("{name}:{}\n", header(name))).collect();
+    let headers: String = list.split(';').map(|name| [name, ":", header(name), "\n"].concat()).collect();
     let canonical = format!("{canonical_middle}\n{headers}\n{list}\n{payload}");
     let to_sign = format!("AWS4-ECDSA-P256-SHA256\n{date}\n{scope}\n{}", sha256(canonical.as_bytes()));
     let secret = SecretKey::from_slice(v4a::generate_signing_key(&real.id, &real.secret).as_ref()).unwrap();

@@ -464,5 +464,5 @@ async fn a_large_upload_of_tiny_chunks_arrives() {
         assert_arrives(&site, &mut call, &upload).await;
         call.ok().await;
     };
-    within_time(Duration::from_mins(2), "the upload", async { tokio::join!(there, cloud) }).await;
+    within_time(Duration::from_mins(2), "the upload", Box::pin(async { tokio::join!(there, cloud) })).await;
 }

@@ -48,8 +48,8 @@ fn services() -> Vec<Service> {
         match (fields[0], last) {
             ("service", _) => all.push(Service { id: fields[1].to_owned(), ..Service::default() }),
             ("protocol", Some(service)) => service.protocols = fields[1..].iter().map(|&p| p.to_owned()).collect(),
-            ("target", Some(service)) => service.target = fields[1].to_owned(),
-            ("xml", Some(service)) => service.version = fields[1].to_owned(),
+            ("target", Some(service)) => fields[1].clone_into(&mut service.target),
+            ("xml", Some(service)) => fields[1].clone_into(&mut service.version),
             ("host", Some(service)) if service.host.is_none() => service.host = host(&fields[1..]),
             ("op", Some(service)) if fields[2].split(' ').any(|remark| remark == "credentials") => {
                 let field = |at: usize| fields.get(at).copied().unwrap_or_default().to_owned();
@@ -166,6 +166,7 @@ async fn each_is_refused_unless_it_is_allowed_by_its_own_name() {
 
 /// What else a server might take for `sts:AssumeRole` and its like.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of ways")]
 async fn there_is_no_way_round() {
     let site = Site::with(|plan| plan.dial = Some(nowhere())).await;
     let form = "Content-Type: application/x-www-form-urlencoded";

@@ -126,7 +126,7 @@ async fn where_nothing_can_be_said_the_connection_breaks() {
         ("Content-Type: application/json\nTransfer-Encoding: chunked", "1\r\nx\r\n".to_owned()),
         (
             "Content-Type: application/vnd.amazon.eventstream\nTransfer-Encoding: chunked",
-            format!("6\r\n\0\x10\0\0xx\r\n"),
+            "6\r\n\0\x10\0\0xx\r\n".to_owned(),
         ),
     ] {
         let site = Site::start().await;

@@ -18,7 +18,7 @@ async fn site() -> Site {
 }
 
 fn body(length: usize) -> Vec<u8> {
-    (0..length).map(|index| (index % 251) as u8).collect()
+    (0..251).cycle().take(length).collect()
 }
 
 /// A client that has sent a whole call with this body.

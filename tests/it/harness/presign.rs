@@ -25,9 +25,12 @@ pub(crate) struct Presigning<'a> {
     pub(crate) asymmetric: bool,
 }
 
+/// Headers, or parameters of a query.
+type Pairs = Vec<(String, String)>;
+
 impl Presigning<'_> {
     pub(crate) const S3: Self =
-        Self { service: "s3", region: "us-east-1", expires: Duration::from_secs(60), asymmetric: false };
+        Self { service: "s3", region: "us-east-1", expires: Duration::from_mins(1), asymmetric: false };
 }
 
 impl Key {
@@ -58,7 +61,7 @@ impl Key {
     ) -> String {
         let how = Presigning { service, region: regions, asymmetric: true, ..Presigning::S3 };
         let (headers, _) = self.instructions(method, host, target, headers, body, how, false);
-        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+        headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "a request has so many parts")]
@@ -71,7 +74,7 @@ impl Key {
         body: &[u8],
         how: Presigning<'_>,
         in_query: bool,
-    ) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    ) -> (Pairs, Pairs) {
         let identity = Credentials::new(&self.id, &self.secret, self.token.clone(), None, "test").into();
         let mut settings = SigningSettings::default();
         settings.excluded_headers = None;
@@ -120,7 +123,7 @@ impl Key {
         let amz: String = headers
             .iter()
             .filter(|(name, _)| name.starts_with("x-amz-"))
-            .map(|(name, value)| format!("{name}:{value}\n"))
+            .map(|(name, value)| [name, ":", value, "\n"].concat())
             .collect();
         let text = format!(
             "{method}\n{}\n{}\n{ends}\n{amz}{bucket}{path}{covered}",

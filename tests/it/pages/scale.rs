@@ -226,6 +226,7 @@ fn each_list_reads_what_it_shows() {
 
 /// Every page by who looks at it, and how many records it may read: what the navigation leads to, and what that does.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of pages")]
 fn each_page_reads_what_it_shows() {
     let console = Console::furnished();
     fill(&console);
