@@ -46,7 +46,7 @@ pub(super) struct Chunked {
 impl Chunked {
     /// Is `form` one that is understood here?
     pub(super) const fn reads(form: Streaming) -> bool {
-        matches!(form, Streaming::Signed | Streaming::SignedTrailer | Streaming::UnsignedTrailer)
+        !matches!(form, Streaming::Events)
     }
 
     /// Reads the head of a request whose body comes in the form `form`; signed chunks go on from `chain`.
@@ -60,11 +60,11 @@ impl Chunked {
         })?;
         let trailer = match only(headers, &TRAILER)? {
             Some(name) if form.has_trailer() => Some(algorithm(name)?),
-            None if !form.has_trailer() || !form.is_signed() => None,
+            None if !form.has_trailer() || form.signed_with().is_none() => None,
             _ => return Err(malformed("'x-amz-trailer' must be there if, and only if, a trailer follows the body")),
         };
-        let framing = Framing { signed: form.is_signed(), decoded_length, trailer: trailer.map(Algorithm::header) };
-        let decoder = Decoder::new(framing.clone(), form.is_signed().then_some(chain));
+        let framing = Framing { signed: form.signed_with(), decoded_length, trailer: trailer.map(Algorithm::header) };
+        let decoder = Decoder::new(framing.clone(), form.signed_with().map(|_| chain));
         Ok(Self { framing, trailer, decoder })
     }
 

@@ -20,7 +20,7 @@ use crate::{
     clock::Timestamp,
     cloud::{Refusal, aws},
     model::LiveGrant,
-    sigv4::{self, Algorithm, EventChain, PathStyle, Payload, SignatureError, Streaming},
+    sigv4::{self, EventChain, PathStyle, Payload, SignatureError, Streaming},
 };
 
 /// What shows whose call it is.
@@ -98,8 +98,8 @@ pub(super) async fn verify<'t>(
             let what = "A body that is not signed (UNSIGNED-PAYLOAD) is not accepted for this service.".to_owned();
             return Err(reject(Refusal::UnsupportedAuth { what }));
         }
-        // Chunks and messages are signed as the head is, and here only with keys that both have derived.
-        Some(Payload::Streaming(form)) if form.is_signed() && claim.scope.algorithm() != Algorithm::HmacSha256 => {
+        // Chunks and messages are signed as the head is.
+        Some(Payload::Streaming(form)) if form.signed_with().is_some_and(|with| with != claim.scope.algorithm()) => {
             return Err(reject(unaccepted(form)));
         }
         Some(Payload::Streaming(form)) if scope.takes_chunks() && Chunked::reads(form) => {

@@ -29,6 +29,15 @@ impl Algorithm {
             Self::HmacSha256 => "AWS4-HMAC-SHA256",
         }
     }
+
+    /// How long the signatures of a body's chunks are on the wire: 64 digits, of SigV4A always 144 characters, which is
+    /// as long as its longest. (No chunk is signed with SigV2.)
+    pub(super) const fn chunk_signature_length(self) -> usize {
+        match self {
+            Self::EcdsaP256 => 2 * Signature::LONGEST,
+            Self::HmacSha1 | Self::HmacSha256 => 64,
+        }
+    }
 }
 
 /// What a signature is good for: one day, one region, one service. Of SigV4A: one day, a set of regions, one service. Of

@@ -2,7 +2,7 @@
 
 use ring::digest;
 
-use super::hex;
+use super::{Algorithm, hex};
 
 /// What a signature says about the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +75,13 @@ impl Streaming {
     const ALL: [Self; 6] =
         [Self::Ecdsa, Self::EcdsaTrailer, Self::Events, Self::Signed, Self::SignedTrailer, Self::UnsignedTrailer];
 
-    /// Is each chunk signed?
-    pub const fn is_signed(self) -> bool {
-        !matches!(self, Self::UnsignedTrailer)
+    /// How each chunk is signed, if it is.
+    pub const fn signed_with(self) -> Option<Algorithm> {
+        match self {
+            Self::Ecdsa | Self::EcdsaTrailer => Some(Algorithm::EcdsaP256),
+            Self::Events | Self::Signed | Self::SignedTrailer => Some(Algorithm::HmacSha256),
+            Self::UnsignedTrailer => None,
+        }
     }
 
     /// Do trailers follow the last chunk?

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use super::{Chain, Claim, PathStyle, Payload, SigningKey, canonical, claim::Form, date::Moment, hex, legacy, query};
+use super::{Chain, Claim, PathStyle, Payload, SigningKey, canonical, claim::Form, date::Moment, legacy, query};
 use crate::clock::Timestamp;
 
 /// How far the clocks of client and gateway may lie apart.
@@ -155,8 +155,7 @@ impl Verified {
 
     /// The chain that the signatures of the body's chunks go on with, under the `key` that the head was verified with.
     pub fn chain(&self, key: &SigningKey) -> Chain {
-        let head = hex::encode(self.claim.signature.as_slice());
-        Chain::new(key.clone(), self.claim.at, std::str::from_utf8(&head).unwrap_or_default())
+        Chain::new(key.clone(), self.claim.at, &hex::encode(self.claim.signature.as_slice()))
     }
 
     /// Is `sha256` what the signature says of the body? True of any body that it says nothing about.

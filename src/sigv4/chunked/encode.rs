@@ -3,8 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use ring::digest::{Context, SHA256};
 
-use super::{CHUNK_SIGNATURE, Framing, SIGNATURE, TRAILER_SIGNATURE, trailer_lines};
-use crate::sigv4::Chain;
+use super::{CHUNK_SIGNATURE, Framing, TRAILER_SIGNATURE, trailer_lines};
+use crate::sigv4::{Algorithm, Chain};
 
 /// The size of the chunks that we write; S3 takes none below 8 KiB except the last.
 const CHUNK: usize = 64 * 1024;
@@ -21,13 +21,13 @@ pub struct Encoder {
 }
 
 /// A chunk's first line is at most so long: `10000;chunk-signature=…`.
-const ROOM: usize = 5 + 1 + CHUNK_SIGNATURE.len() + SIGNATURE + 2;
+const ROOM: usize = 5 + 1 + CHUNK_SIGNATURE.len() + Algorithm::EcdsaP256.chunk_signature_length() + 2;
 
 impl Encoder {
     /// Of a body with this `framing`; chunks are signed with `chain`, where they are to be.
     pub fn new(framing: &Framing, chain: Chain) -> Self {
         Self {
-            chain: framing.signed.then_some(chain),
+            chain: framing.signed.map(|_| chain),
             trailer: framing.trailer,
             left: framing.decoded_length,
             chunk: BytesMut::new(),
@@ -36,13 +36,13 @@ impl Encoder {
 
     /// How long the body gets, whose trailer's value is so long.
     pub fn length(framing: &Framing, trailer_value: usize) -> u64 {
-        let signature = if framing.signed { 1 + CHUNK_SIGNATURE.len() + SIGNATURE } else { 0 };
+        let signature = framing.signature().map_or(0, |length| 1 + CHUNK_SIGNATURE.len() + length);
         let around = |size: u64| (format!("{size:x}").len() + signature + 4) as u64;
         let whole = framing.decoded_length / CHUNK as u64;
         let rest = framing.decoded_length % CHUNK as u64;
         let data = framing.decoded_length + whole * around(CHUNK as u64) + if rest > 0 { around(rest) } else { 0 };
         let trailer = framing.trailer.map_or(0, |name| {
-            let signature = if framing.signed { TRAILER_SIGNATURE.len() + SIGNATURE + 2 } else { 0 };
+            let signature = framing.signature().map_or(0, |length| TRAILER_SIGNATURE.len() + length + 2);
             name.len() + 1 + trailer_value + 2 + signature
         });
         data + around(0) + trailer as u64
@@ -73,7 +73,7 @@ impl Encoder {
             end.extend_from_slice(format!("{name}:{value}\r\n").as_bytes());
             if let Some(chain) = &mut self.chain {
                 end.extend_from_slice(TRAILER_SIGNATURE.as_bytes());
-                end.extend_from_slice(&chain.sign_trailer(trailer_lines(self.trailer, trailer).as_bytes()));
+                end.extend_from_slice(chain.sign_trailer(trailer_lines(self.trailer, trailer).as_bytes()).as_bytes());
                 end.extend_from_slice(b"\r\n");
             }
         }
@@ -98,7 +98,7 @@ impl Encoder {
             hash.update(data);
             line.push(b';');
             line.extend_from_slice(CHUNK_SIGNATURE.as_bytes());
-            line.extend_from_slice(&chain.sign_chunk(hash.finish().as_ref()));
+            line.extend_from_slice(chain.sign_chunk(hash.finish().as_ref()).as_bytes());
         }
         line.extend_from_slice(b"\r\n");
         line

@@ -16,17 +16,18 @@ mod encode;
 
 use bytes::Bytes;
 
+use super::Algorithm;
+
 pub use self::{decode::Decoder, encode::Encoder};
 
 const CHUNK_SIGNATURE: &str = "chunk-signature=";
 const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature:";
-const SIGNATURE: usize = 64;
 
 /// What a request's head says of its aws-chunked body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Framing {
-    /// Is each chunk signed, and the trailer?
-    pub signed: bool,
+    /// How each chunk is signed, and the trailer; none if they are not.
+    pub signed: Option<Algorithm>,
     /// `x-amz-decoded-content-length`.
     pub decoded_length: u64,
     /// The name of the one trailer, in lower case.
@@ -48,6 +49,9 @@ pub enum ChunkError {
     /// A line is too long, or does not end as it should.
     #[error("A line of the aws-chunked body is too long or does not end with CR LF")]
     Line,
+    /// A chunk that is dear to verify is smaller than S3 takes any.
+    #[error("A chunk of the body that is not the last one is smaller than 8192 bytes")]
+    Short,
     /// A signature is not that of its chunk in its place, or that of the trailer.
     #[error("The signature of a chunk of the body does not match")]
     Signature,
@@ -67,6 +71,13 @@ pub enum Piece {
     Data(Bytes),
     /// All data was there, and all signatures are right. Holds the value of the trailer.
     End(Option<String>),
+}
+
+impl Framing {
+    /// How long each signature is.
+    fn signature(&self) -> Option<usize> {
+        self.signed.map(Algorithm::chunk_signature_length)
+    }
 }
 
 /// The trailer as it is signed.

@@ -1,5 +1,6 @@
 //! Whole requests, both ways.
 
+mod asymmetric_chunks;
 mod chunks;
 mod properties;
 mod refusals;

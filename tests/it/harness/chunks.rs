@@ -1,9 +1,11 @@
 //! aws-chunked bodies as S3's clients write them and as S3 reads them: by hand, with no code of ours but the HMAC of
-//! AWS's own crate.
+//! AWS's own crate, or, for SigV4A, its ECDSA.
 
 use std::time::SystemTime;
 
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use aws_sigv4::sign::{v4, v4a};
+use p256::{SecretKey, elliptic_curve::sec1::ToSec1Point};
+use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 
 use super::{
     Call, Key,
@@ -13,6 +15,8 @@ use super::{
 /// Where a chain of signatures has come to; without a key, the chunks carry none.
 pub(crate) struct Chunks<'k> {
     key: Option<&'k Key>,
+    /// As the head names it: `AWS4-HMAC-SHA256`.
+    algorithm: String,
     date: String,
     scope: String,
     previous: String,
@@ -30,7 +34,8 @@ pub(crate) struct Opened {
 
 impl<'k> Chunks<'k> {
     pub(crate) fn unsigned() -> Self {
-        Self { key: None, date: String::new(), scope: String::new(), previous: String::new() }
+        let none = String::new;
+        Self { key: None, algorithm: none(), date: none(), scope: none(), previous: none() }
     }
 
     /// What follows a head, written as text, that `key` has signed.
@@ -53,7 +58,8 @@ impl<'k> Chunks<'k> {
             authorization.split_once(&format!("{name}=")).unwrap().1.split(',').next().unwrap().trim().to_owned()
         };
         let scope = field("Credential").split_once('/').unwrap().1.to_owned();
-        Self { key: Some(key), date: date.to_owned(), scope, previous: field("Signature") }
+        let algorithm = authorization.split(' ').next().unwrap().to_owned();
+        Self { key: Some(key), algorithm, date: date.to_owned(), scope, previous: field("Signature") }
     }
 
     /// The next chunk.
@@ -95,7 +101,7 @@ impl<'k> Chunks<'k> {
             let (size, signature) = line.split_once(";chunk-signature=").unwrap_or((&line, ""));
             let (data, rest) = body.split_at(usize::from_str_radix(size, 16).unwrap());
             if self.key.is_some() {
-                assert_eq!(signature, self.sign_chunk(data), "the chunk behind {} bytes", opened.data.len());
+                self.check("PAYLOAD", &chunk_hashes(data), signature);
             } else {
                 assert_eq!(signature, "");
             }
@@ -110,7 +116,8 @@ impl<'k> Chunks<'k> {
             let trailer = line(&mut body);
             if self.key.is_some() {
                 let signature = line(&mut body);
-                assert_eq!(signature, format!("x-amz-trailer-signature:{}", self.sign_trailer(&trailer)));
+                let signature = signature.strip_prefix("x-amz-trailer-signature:").expect("a signature");
+                self.check("TRAILER", &trailer_hash(&trailer), signature);
             }
             opened.trailer = Some(trailer);
         }
@@ -119,22 +126,59 @@ impl<'k> Chunks<'k> {
     }
 
     fn sign_chunk(&mut self, data: &[u8]) -> String {
-        self.sign("AWS4-HMAC-SHA256-PAYLOAD", &format!("{}\n{}", sha256(b""), sha256(data)))
+        self.sign("PAYLOAD", &chunk_hashes(data))
     }
 
     fn sign_trailer(&mut self, line: &str) -> String {
-        self.sign("AWS4-HMAC-SHA256-TRAILER", &sha256(format!("{line}\n").as_bytes()))
+        self.sign("TRAILER", &trailer_hash(line))
     }
 
     fn sign(&mut self, what: &str, hashes: &str) -> String {
-        let text = format!("{what}\n{}\n{}\n{}\n{hashes}", self.date, self.scope, self.previous);
+        let (text, key) = (self.text(what, hashes), self.key.unwrap());
+        if self.is_asymmetric() {
+            let pair = v4a::generate_signing_key(&key.id, &key.secret);
+            self.previous = v4a::calculate_signature(pair, text.as_bytes());
+            return format!("{:*<144}", self.previous);
+        }
         let mut scope = self.scope.split('/').skip(1);
         let (region, service) = (scope.next().unwrap(), scope.next().unwrap());
         let day = SystemTime::from(read_date(&self.date));
-        let key = generate_signing_key(&self.key.unwrap().secret, day, region, service);
-        self.previous = calculate_signature(key, text.as_bytes());
+        let key = v4::generate_signing_key(&key.secret, day, region, service);
+        self.previous = v4::calculate_signature(key, text.as_bytes());
         self.previous.clone()
     }
+
+    /// Fails unless this is the next signature.
+    fn check(&mut self, what: &str, hashes: &str, signature: &str) {
+        if !self.is_asymmetric() {
+            assert_eq!(signature, self.sign(what, hashes), "{what}");
+            return;
+        }
+        let (text, key) = (self.text(what, hashes), self.key.unwrap());
+        assert_eq!(signature.len(), 144, "{signature}");
+        let secret = SecretKey::from_slice(v4a::generate_signing_key(&key.id, &key.secret).as_ref()).unwrap();
+        let public = secret.public_key().to_sec1_point(false);
+        self.previous = signature.trim_end_matches('*').to_owned();
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public.as_bytes())
+            .verify(text.as_bytes(), &hex::decode(&self.previous).unwrap())
+            .unwrap();
+    }
+
+    fn text(&self, what: &str, hashes: &str) -> String {
+        format!("{}-{what}\n{}\n{}\n{}\n{hashes}", self.algorithm, self.date, self.scope, self.previous)
+    }
+
+    fn is_asymmetric(&self) -> bool {
+        self.algorithm == "AWS4-ECDSA-P256-SHA256"
+    }
+}
+
+fn chunk_hashes(data: &[u8]) -> String {
+    format!("{}\n{}", sha256(b""), sha256(data))
+}
+
+fn trailer_hash(line: &str) -> String {
+    sha256(format!("{line}\n").as_bytes())
 }
 
 fn line(body: &mut &[u8]) -> String {

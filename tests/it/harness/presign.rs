@@ -43,7 +43,7 @@ impl Key {
         headers: &[(&str, &str)],
         how: Presigning<'_>,
     ) -> String {
-        let (_, parameters) = self.instructions(method, host, target, headers, b"", how, true);
+        let (_, parameters) = self.instructions(method, host, target, headers, &sha256(b""), how, true);
         let joint = if target.contains('?') { '&' } else { '?' };
         let pairs: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         format!("{target}{joint}{}", pairs.join("&"))
@@ -57,11 +57,25 @@ impl Key {
         target: &str,
         headers: &[(&str, &str)],
         body: &[u8],
+        scope: (&str, &str),
+    ) -> String {
+        self.asymmetric_of(method, host, target, headers, &sha256(body), scope)
+    }
+
+    /// The same, of a body of which this is said.
+    pub(crate) fn asymmetric_of(
+        &self,
+        method: &str,
+        host: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        payload: &str,
         (service, regions): (&str, &str),
     ) -> String {
         let how = Presigning { service, region: regions, asymmetric: true, ..Presigning::S3 };
-        let (headers, _) = self.instructions(method, host, target, headers, body, how, false);
-        headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect()
+        let (headers, _) = self.instructions(method, host, target, headers, payload, how, false);
+        headers.iter().map(|(name, value)| [name, ": ", value, "
+"].concat()).collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "a request has so many parts")]
@@ -71,7 +85,7 @@ impl Key {
         host: &str,
         target: &str,
         headers: &[(&str, &str)],
-        body: &[u8],
+        payload: &str,
         how: Presigning<'_>,
         in_query: bool,
     ) -> (Pairs, Pairs) {
@@ -98,7 +112,7 @@ impl Key {
             builder.time(time).settings(settings).build().unwrap().into()
         };
         let payload =
-            if in_query && s3 { SignableBody::UnsignedPayload } else { SignableBody::Precomputed(sha256(body)) };
+            if in_query && s3 { SignableBody::UnsignedPayload } else { SignableBody::Precomputed(payload.to_owned()) };
         let all = std::iter::once(("host", host)).chain(headers.iter().copied());
         let request = SignableRequest::new(method, format!("https://{host}{target}"), all, payload).unwrap();
         let (headers, query) = sign(request, &parameters).unwrap().into_parts().0.into_parts();
