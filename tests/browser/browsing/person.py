@@ -110,6 +110,10 @@ class Person:
         self.visit(f"/environments/{environment}/cloud-services")
         self.follow("Request access")
         for service in services:
+            self.fill("Find a service", service)
+            # Scripts find while one types.
+            if self.page.get_by_role("button", name="Find", exact=True).is_visible():
+                self.press("Find")
             name = self.page.get_by_text(service, exact=True)
             self.page.locator("label", has=name).get_by_role("checkbox").check()
         self.fill("What for?", why)
