@@ -249,7 +249,11 @@ mod tests {
             let fields = Fields::parse(query.as_bytes());
             let (groups, found) = groups(fields.text("q"), &fields, &[]);
             let ids: HashSet<_> = groups.iter().flat_map(|group| &group.services).map(|service| service.id).collect();
-            assert_eq!((ids.len(), groups.iter().map(|group| group.services.len()).sum()), (count, count), "{query}");
+            assert_eq!(
+                (ids.len(), groups.iter().map(|group| group.services.len()).sum::<usize>()),
+                (count, count),
+                "{query}"
+            );
             let open = groups.into_iter().filter(|group| group.open);
             (open.map(|group| (group.heading, group.services.len())).collect::<Vec<_>>(), found)
         };
