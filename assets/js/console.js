@@ -86,23 +86,33 @@ const enhance = (part) => {
     }
   }
 
-  // Long lists to pick from are found in by typing.
+  // Long lists to pick from are found in by typing. Without scripts, a button asks the server where it can.
   for (const list of part.querySelectorAll("[data-filter]")) {
-    const input = document.createElement("input");
-    input.type = "search";
-    input.placeholder = list.dataset.filter;
-    input.setAttribute("aria-label", list.dataset.filter);
+    const find = list.parentElement.querySelector(":scope > .find");
+    find?.querySelector("button").remove();
+    const input = find?.querySelector("input") ?? document.createElement("input");
+    if (!find) {
+      input.type = "search";
+      input.placeholder = list.dataset.filter;
+      input.setAttribute("aria-label", list.dataset.filter);
+      list.before(input);
+    }
+    const groups = [...list.querySelectorAll("details")].map((group) => [group, group.open]);
     input.addEventListener("input", () => {
       const words = input.value.toLowerCase().split(/\s+/);
-      for (const item of list.children) {
+      for (const item of list.querySelectorAll("label")) {
         const text = `${item.textContent} ${item.querySelector("input").value}`.toLowerCase();
         item.hidden = !words.every((word) => text.includes(word));
+      }
+      for (const [group, first] of groups) {
+        group.hidden = !group.querySelector("label:not([hidden])");
+        // What is ticked stays in sight.
+        group.open = first || words.some(Boolean) || !!group.querySelector(":checked");
       }
     });
     input.addEventListener("keydown", (event) => {
       if (event.key === "Enter") event.preventDefault();
     });
-    list.before(input);
   }
 
   // A sentence says what is picked in its form.

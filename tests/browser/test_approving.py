@@ -97,7 +97,7 @@ def test_both_are_told_wherever_they_are(cloud_site: Site, browse: Callable):
 def test_without_javascript(cloud_site: Site, browse: Callable):
     dora = browse(cloud_site.url).sign_in("dora")
     anna = browse(cloud_site.url, java_script_enabled=False).sign_in("anna")
-    request = dora.ask("Simple Email Service")
+    request = dora.ask("Simple Email Service (SES)")
     anna.decide(request)
     anna.end(request, "Revoke", comment="a test")
     dora.visit(f"/access-requests/{request}")

@@ -28,7 +28,7 @@ def test_ask_take_the_secret_once_call_and_see_it_counted(cloud_site: Site, brow
     dora = browse(cloud_site.url).sign_in("dora")
     assert dora.path == LIST
     assert "No cloud service is in use here yet" in dora.text()
-    request = dora.ask("DynamoDB", "Simple Notification Service")
+    request = dora.ask("DynamoDB", "Simple Notification Service (SNS)")
     assert "waits for an approver" in dora.text()
     dora.visit(LIST)
     assert "1 waiting" in dora.text() and "not decided" in dora.text()
@@ -100,7 +100,7 @@ def test_withdrawn(cloud_site: Site, browse: Callable):
 
 def test_rotated(cloud_site: Site, browse: Callable):
     dora = browse(cloud_site.url).sign_in("dora")
-    request = dora.ask("Simple Email Service")
+    request = dora.ask("Simple Email Service (SES)")
     cloud_site.decide(request)
     first = dora.take_secret(request)
     dora.page.get_by_label("The present key works on for").select_option("1h")

@@ -72,6 +72,7 @@ struct Access {
     secret: &'static str,
     snippets: Vec<Snippet>,
     test: String,
+    sample_is_granted: bool,
 }
 
 struct Key {
@@ -142,6 +143,7 @@ fn details(
         secret: snippets::SECRET,
         snippets: snippets::all(&visitor.state, request, key),
         test: snippets::test_command(request),
+        sample_is_granted: snippets::sample_is_granted(request),
     });
     Details {
         frame: visitor.frame_in(&request.environment).at(&back),

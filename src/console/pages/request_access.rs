@@ -1,5 +1,7 @@
 //! Asking for access: which cloud, which of its services, why, for how long.
 
+use std::collections::{BTreeMap, HashSet};
+
 use askama::Template;
 use axum::{http::Uri, response::Response};
 
@@ -29,19 +31,61 @@ const SPANS: [(&str, &str); 6] = [
 ];
 const USUAL_SPAN: &str = "30d";
 
+/// What stands open before anything is looked for: what most applications need.
+const MOST_USED: [&str; 26] = [
+    "apigateway",
+    "bedrock-runtime",
+    "cloudformation",
+    "cloudwatch",
+    "cognito-idp",
+    "dynamodb",
+    "ec2",
+    "ecr",
+    "ecs",
+    "eks",
+    "elasticache",
+    "events",
+    "iam",
+    "kinesis",
+    "kms",
+    "lambda",
+    "logs",
+    "rds",
+    "route53",
+    "s3",
+    "secretsmanager",
+    "ses",
+    "sns",
+    "sqs",
+    "ssm",
+    "stepfunctions",
+];
+/// As much as is read of what is looked for.
+const SEARCH_LENGTH: usize = 100;
+
 #[derive(Template)]
 #[template(path = "request_access.html")]
 struct RequestAccess {
     frame: Frame,
     id: EnvironmentId,
     name: String,
-    services: Vec<Choice>,
+    groups: Vec<Group>,
+    search: String,
+    /// What came of the search.
+    said: Option<String>,
     spans: Vec<Span>,
     justification: String,
     services_error: Option<String>,
     justification_error: Option<String>,
     duration_error: Option<String>,
     other_error: Option<String>,
+}
+
+/// Services under one heading, each in one group only. What is ticked comes first, then what was looked for.
+struct Group {
+    heading: &'static str,
+    open: bool,
+    services: Vec<Choice>,
 }
 
 struct Choice {
@@ -61,13 +105,17 @@ struct Span {
 
 pub(crate) async fn show(visitor: Visitor, Id(id): Id<EnvironmentId>, uri: Uri) -> Result<Response, Problem> {
     let fields = Fields::of_query(&uri);
-    Ok(visitor.page(&form(&visitor, id, &fields, &[], uri.query().is_none()).await?))
+    Ok(visitor.page(&form(&visitor, id, &fields, &[]).await?))
 }
 
 pub(crate) async fn submit(
     Id(id): Id<EnvironmentId>,
     Submitted { visitor, fields }: Submitted,
 ) -> Result<Response, Problem> {
+    // Looking for a service without scripts: it comes as a form so that whatever was ticked and typed is kept.
+    if fields.ticked("find") {
+        return Ok(visitor.page(&form(&visitor, id, &fields, &[]).await?));
+    }
     let (place, new) = (id.clone(), read(&fields));
     let made = visitor.attempt(move |caller| caller.requester(&place)?.submit(&new?)).await?;
     match made {
@@ -75,7 +123,7 @@ pub(crate) async fn submit(
             let message = "Your request is made. This page changes when it is decided.";
             Ok(visitor.done(&format!("/access-requests/{}", made.request.id), message))
         }
-        Err(errors) => Ok(visitor.again(&form(&visitor, id, &fields, &errors, false).await?)),
+        Err(errors) => Ok(visitor.again(&form(&visitor, id, &fields, &errors).await?)),
     }
 }
 
@@ -95,7 +143,6 @@ async fn form(
     id: EnvironmentId,
     fields: &Fields,
     errors: &[FieldError],
-    is_new: bool,
 ) -> Result<RequestAccess, Problem> {
     let place = id.clone();
     let (environment, held) = visitor
@@ -106,21 +153,19 @@ async fn form(
         .await?;
     let of = |field: &str| errors.iter().find(|error| error.field == field).map(sentence);
     let known = ["services", "justification", "duration"];
-    let choice = |service: &'static crate::cloud::aws::Service| Choice {
-        id: service.id.as_str(),
-        name: service.name,
-        about: service.about,
-        ticked: fields.all("services").any(|ticked| ticked == service.id.as_str()),
-        held: held.iter().find(|(id, _)| *id == service.id).map(|(_, status)| match status {
-            Status::Pending => "you have asked for it",
-            _ => "you have it",
-        }),
-    };
-    let duration = if is_new { USUAL_SPAN } else { fields.text("duration") };
+    let duration = fields.all("duration").next().map_or(USUAL_SPAN, str::trim);
+    let search: String = fields.text("q").chars().take(SEARCH_LENGTH).collect();
+    let (groups, found) = groups(&search, fields, &held);
     Ok(RequestAccess {
         frame: visitor.frame(),
         name: environment.name,
-        services: Catalogue::embedded().services().iter().map(choice).collect(),
+        groups,
+        said: (!search.is_empty()).then(|| match found {
+            0 => format!("Nothing is found for “{search}”."),
+            1 => "1 service is found.".into(),
+            _ => format!("{found} services are found."),
+        }),
+        search,
         spans: SPANS.map(|(value, label)| Span { value, label, picked: value == duration }).into(),
         justification: fields.text("justification").to_owned(),
         services_error: of("services"),
@@ -129,6 +174,38 @@ async fn form(
         other_error: errors.iter().find(|error| !known.contains(&error.field)).map(sentence),
         id,
     })
+}
+
+/// All services in groups, and how many of them fit what is looked for.
+fn groups(search: &str, fields: &Fields, held: &[(ServiceId, Status)]) -> (Vec<Group>, usize) {
+    let search = search.to_lowercase();
+    let words: Vec<_> = search.split_whitespace().collect();
+    let ticked: HashSet<_> = fields.all("services").collect();
+    let mut groups = BTreeMap::<_, Vec<Choice>>::new();
+    let mut found = 0;
+    for service in Catalogue::embedded().services() {
+        let (id, name, about) = (service.id.as_str(), service.name, service.about);
+        let text = format!("{name} {about} {id}").to_lowercase();
+        let fits = !words.is_empty() && words.iter().all(|word| text.contains(word));
+        let ticked = ticked.contains(id);
+        found += usize::from(fits);
+        let group = match () {
+            () if ticked => (0, "Ticked"),
+            () if fits => (1, "Found"),
+            () if MOST_USED.contains(&id) => (2, "Most used"),
+            () => (3, service.category),
+        };
+        let held = held.iter().find(|(id, _)| *id == service.id).map(|(_, status)| match status {
+            Status::Pending => "you have asked for it",
+            _ => "you have it",
+        });
+        groups.entry(group).or_default().push(Choice { id, name, about, ticked, held });
+    }
+    let groups = groups.into_iter().map(|((place, heading), mut services)| {
+        services.sort_by_cached_key(|service| service.name.to_lowercase());
+        Group { heading, open: place < 2 || place == 2 && words.is_empty(), services }
+    });
+    (groups.collect(), found)
 }
 
 fn sentence(error: &FieldError) -> String {
@@ -158,5 +235,32 @@ fn held(caller: &Caller, id: EnvironmentId) -> Result<Vec<(ServiceId, Status)>, 
 impl RequestAccess {
     fn back(&self) -> String {
         cloud_services(&self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_service_stands_in_one_group_however_it_is_looked_for() {
+        let count = Catalogue::embedded().services().len();
+        let of = |query: &str| {
+            let fields = Fields::parse(query.as_bytes());
+            let (groups, found) = groups(fields.text("q"), &fields, &[]);
+            let ids: HashSet<_> = groups.iter().flat_map(|group| &group.services).map(|service| service.id).collect();
+            assert_eq!(
+                (ids.len(), groups.iter().map(|group| group.services.len()).sum::<usize>()),
+                (count, count),
+                "{query}"
+            );
+            let open = groups.into_iter().filter(|group| group.open);
+            (open.map(|group| (group.heading, group.services.len())).collect::<Vec<_>>(), found)
+        };
+        assert_eq!(of(""), (vec![("Most used", MOST_USED.len())], 0));
+        assert_eq!(of("services=sns&services=macie2"), (vec![("Ticked", 2), ("Most used", MOST_USED.len() - 1)], 0));
+        assert_eq!(of("q=DynamoDB+streams&services=sns"), (vec![("Ticked", 1), ("Found", 1)], 1));
+        assert_eq!(of("q=nothing+of+the+kind"), (vec![], 0));
+        assert_eq!(of("q=dynamodbstreams&services=dynamodbstreams").1, 1, "what is ticked is found too");
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use csg::cloud::aws::Catalogue;
+
 use super::browser::{Browser, location};
 use crate::api::harness::{Console, ENDPOINT};
 
@@ -79,13 +81,57 @@ fn a_form_that_will_not_do_comes_back_as_it_was() {
     assert!(answer.text.contains("value=\"7d\" selected"));
     let answer = dora.submit(ASK, ASK, &[("services", "sns"), ("services", "nonsense"), ("justification", " ")]);
     assert_eq!(answer.status, 422);
-    assert!(answer.text.contains("value=\"sns\" checked") && answer.text.contains("id=\"justification-error\""));
+    assert!(answer.text.contains("value=sns checked") && answer.text.contains("id=\"justification-error\""));
     // A session that was lost meanwhile costs nothing that was typed.
     let lost = Browser::new(&console);
     let back = location(&lost.post(ASK, &[("csrf", "x"), ("services", "sns"), ("justification", "orders & mail")]));
     let next = dora.get(&back);
     let form = dora.page(&location(&next));
-    assert!(form.contains("orders &#38; mail") && form.contains("value=\"sns\" checked"), "{form}");
+    assert!(form.contains("orders &#38; mail") && form.contains("value=sns checked"), "{form}");
+}
+
+#[test]
+fn services_are_found_without_scripts_and_what_is_ticked_is_kept() {
+    let console = Console::furnished();
+    let dora = Browser::signed_in(&console, "dora");
+    let whole = dora.page(ASK);
+    let count = Catalogue::embedded().services().len();
+    assert_eq!(whole.matches("name=services").count(), count);
+    let weight = whole.len() + include_str!("../../../assets/css/console.css").len();
+    let weight = weight + include_str!("../../../assets/js/console.js").len();
+    assert!(weight < 100 * 1024, "{weight} bytes");
+    let looked = dora.page(&format!("{ASK}?q=queue"));
+    assert!(looked.contains("services are found.") && looked.contains("<details open><summary>Found"), "{looked}");
+
+    // Several from several searches; nothing is asked for yet.
+    let form = [("find", "1"), ("services", "sns"), ("justification", "my orders"), ("duration", "7d")];
+    let answer = dora.submit(ASK, ASK, &[&form[..], &[("q", "<Macie")]].concat());
+    assert_eq!(answer.status, 200);
+    assert!(answer.text.contains("Nothing is found for “&#60;Macie”."), "{}", answer.text);
+    let answer = dora.submit(ASK, ASK, &[&form[..], &[("q", "macie"), ("services", "sqs")]].concat());
+    assert!(answer.text.contains("1 service is found.") && answer.text.contains("value=macie2>"), "{}", answer.text);
+    assert!(answer.text.contains("value=sns checked") && answer.text.contains("value=sqs checked"));
+    assert!(answer.text.contains("my orders</textarea>") && answer.text.contains("value=\"7d\" selected"));
+    assert_eq!(answer.text.matches("name=services").count(), count);
+    assert!(dora.page(LIST).contains("No cloud service is in use here yet."));
+}
+
+#[test]
+fn a_service_without_a_sample_is_not_shown_one_that_would_work() {
+    let console = Console::furnished();
+    let dora = Browser::signed_in(&console, "dora");
+    let fields = [("services", "macie2"), ("justification", "orders"), ("duration", "30d")];
+    let page = location(&dora.submit(ASK, ASK, &fields));
+    let anna = console.sign_in("anna");
+    let approval = json!({"credential": console.credential("dev", &anna)});
+    let id = page.strip_prefix("/access-requests/").unwrap();
+    console.post(&format!("/access-requests/{id}/approve"), &anna, &approval).expect(200);
+    let shown = dora.page(&page);
+    for part in ["which this access does not cover", "put a call of Macie in its place", "aws sts get-caller-identity"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains("dynamodb") && !shown.contains("An answer from AWS"), "{shown}");
 }
 
 #[test]

@@ -72,6 +72,11 @@ pub(crate) fn test_command(request: &AccessRequest) -> String {
     format!("aws {} --region {REGION}", Sample::of(request).on_command_line())
 }
 
+/// Does the grant let the sample through that the set-up and the test end in?
+pub(crate) fn sample_is_granted(request: &AccessRequest) -> bool {
+    Sample::granted(request).is_some()
+}
+
 /// As a file of AWS's kind, for the download of a secret.
 pub(crate) fn credentials_file(request: &AccessRequest, key: &str, secret: &str) -> String {
     format!("[csg-{}]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n", request.environment)

@@ -14,15 +14,20 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// For the first service of the request that has one; DynamoDB's shows how where none has.
+    /// For the first service of the request that has one. Where none has, the security token service's shows how: its
+    /// refusal by the gateway needs no grant and shows that the way there works.
     pub(super) fn of(request: &AccessRequest) -> Self {
-        let mut known = request.services.iter().filter_map(|service| Self::named(service.as_str()));
-        known.next().unwrap_or(Self {
-            service: "dynamodb",
-            read: "list-tables",
-            js_package: "dynamodb",
-            js_client: "DynamoDB",
+        Self::granted(request).unwrap_or(Self {
+            service: "sts",
+            read: "get-caller-identity",
+            js_package: "sts",
+            js_client: "STS",
         })
+    }
+
+    /// The one that the grant lets through, if there is one.
+    pub(super) fn granted(request: &AccessRequest) -> Option<Self> {
+        request.services.iter().find_map(|service| Self::named(service.as_str()))
     }
 
     fn named(service: &str) -> Option<Self> {
