@@ -20,7 +20,7 @@ from botocore.model import OperationModel, ServiceModel
 from harness.certificates import CloudCertificates
 from harness.clients import CBOR, REGION, Way, environment, speaking
 from harness.cloud import Key
-from harness.crt import call_with_crt
+from harness.crt import CRT, call_with_crt
 from harness.gateway import Team
 from harness.parameters import parameters, weight
 from harness.process import wait_until
@@ -283,6 +283,8 @@ def test_every_service(
     caller: Caller, catalogue: list[str], recording: RecordingCloud, team: Team, key: Key, say: Callable
 ):
     services = [service for service in caller.services() if service in catalogue]
+    if not CRT.is_dir():
+        services = [service for service in services if service not in ASYMMETRIC]
     calls, wrong = [], {}
     for service in services:
         call = caller.prepare(service)
