@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 import pytest
+from botocore.parsers import ResponseParserError
 
 from harness.calls import ONE_PER_PROTOCOL, call, lister, refused, worded
 from harness.clients import Way, refusal
@@ -120,6 +121,8 @@ def test_rotation_keeps_the_old_key_until_its_overlap_ends(team: Team, way: Way)
     def old_is_refused() -> bool:
         try:
             call(way.with_key(old), "sns")
+        except ResponseParserError:
+            return False  # it was on its way when the overlap ended, and its answer was cut off
         except Exception as error:
             assert NOT_ACTIVE in str(error) or NO_ACCESS in str(error), error
             return True
