@@ -42,8 +42,6 @@ BY_HAND = {
 NO_SIGNED = "it has no operation that is signed"
 NOT_SHOWN = {
     "account-access-runtime": NO_SIGNED,
-    # boto3 sends its Search as a form, although the model says GET.
-    "cloudsearchdomain": "The operation of this request could not be recognised",
     "codecatalyst": NO_SIGNED,  # bearer tokens of its own
     "sdb": "Missing Authentication Token",  # it knows SigV2 only, which AWS has given up everywhere else
     "sso": NO_SIGNED,  # bearer tokens of its own
