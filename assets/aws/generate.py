@@ -383,6 +383,9 @@ OWN = {"execute-api": "Invoke", "lambda-url": "InvokeFunctionUrl"}
 # Methods of a customer's API that apigatewaymanagementapi's clients call below the stage.
 STAGED = "/{stage}/@connections/{connectionId}"
 
+# What SDKs send as a form, since its query may be long, although its model says GET.
+AS_FORM = {"cloudsearchdomain": "Search"}
+
 
 def describe(service, names):
     """(category, name, line about it) as people know it; a service that nobody has described yet is told."""
@@ -411,6 +414,8 @@ def modelled(service, partition_of, world, reviewed):
     lines = told_apart(service, list(operations(model, reviewed)))
     if service == "apigatewaymanagementapi":
         lines += [[*line[:4], STAGED] for line in lines]
+    # All of the query is in the form then, and what the model fixes of it, too.
+    lines += [[*line[:3], "POST", line[4].partition("?")[0]] for line in lines if line[1] == AS_FORM.get(service)]
     return out, found, lines
 
 

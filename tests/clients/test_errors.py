@@ -296,18 +296,38 @@ def test_what_hands_out_credentials(spoken: Spoken, through: Way, cloud: StrictM
     assert len(cloud.verdicts()) == seen, "it must not reach the cloud"
 
 
-@pytest.mark.parametrize("name", ["json 1.0", "json 1.1", "json, once query", "cbor", "query", "ec2"])
-def test_a_body_over_the_limit(name: str, through: Way):
+# By setting: what has to be read has to be in memory; what has to be hashed may be in a file.
+LIMITS = {
+    "max_buffered_body": (1 << 20, ["query", "ec2"]),
+    "max_spooled_body": (2 << 20, ["json 1.0", "json 1.1", "json, once query", "cbor"]),
+}
+
+
+@pytest.fixture(scope="module")
+def frugal(make_gateway: Callable, cloud: StrictMoto) -> Way:
+    """Through a gateway that holds little."""
+    settings = {name: f"{limit >> 20}MiB" for name, (limit, _) in LIMITS.items()}
+    team = Team(make_gateway({"*.amazonaws.com": cloud.address}, {"gateway": settings}))
+    key = team.grant(*sorted({spoken.service for spoken in EVERYTHING.values()}))
+    return Way(team.gateway.proxy_url, team.gateway.ca, key)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [(name, setting) for setting, (_, names) in LIMITS.items() for name in names]
+)
+def test_a_body_over_the_limit(name: str, setting: str, frugal: Way, cloud: StrictMoto):
     """Where the body has to be held."""
-    spoken = EVERYTHING[name]
+    limit = LIMITS[setting][0]
 
     def change(request: Any) -> None:
-        request.data = b"x" * (17 << 20)
+        request.data = b"x" * (limit + 1)
 
-    got = refused(spoken, through, event="before-sign", change=change)
+    seen = len(cloud.verdicts())
+    got = refused(EVERYTHING[name], frugal, event="before-sign", change=change)
     assert (got.status, got.code) == (413, "RequestEntityTooLarge")
-    assert "16777216" in got.message
-    assert "gateway.max_buffered_body" in got.message
+    assert str(limit) in got.message
+    assert f"gateway.{setting}" in got.message
+    assert len(cloud.verdicts()) == seen, "it must not reach the cloud"
 
 
 def test_an_upload_that_is_not_what_its_hash_says(through: Way):

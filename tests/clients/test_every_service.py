@@ -20,7 +20,7 @@ from botocore.model import OperationModel, ServiceModel
 from harness.certificates import CloudCertificates
 from harness.clients import CBOR, REGION, Way, environment, speaking
 from harness.cloud import Key
-from harness.crt import call_with_crt
+from harness.crt import CRT, call_with_crt
 from harness.gateway import Team
 from harness.parameters import parameters, weight
 from harness.process import wait_until
@@ -42,8 +42,6 @@ BY_HAND = {
 NO_SIGNED = "it has no operation that is signed"
 NOT_SHOWN = {
     "account-access-runtime": NO_SIGNED,
-    # boto3 sends its Search as a form, although the model says GET.
-    "cloudsearchdomain": "The operation of this request could not be recognised",
     "codecatalyst": NO_SIGNED,  # bearer tokens of its own
     "sdb": "Missing Authentication Token",  # it knows SigV2 only, which AWS has given up everywhere else
     "sso": NO_SIGNED,  # bearer tokens of its own
@@ -283,6 +281,8 @@ def test_every_service(
     caller: Caller, catalogue: list[str], recording: RecordingCloud, team: Team, key: Key, say: Callable
 ):
     services = [service for service in caller.services() if service in catalogue]
+    if not CRT.is_dir():
+        services = [service for service in services if service not in ASYMMETRIC]
     calls, wrong = [], {}
     for service in services:
         call = caller.prepare(service)

@@ -9,11 +9,12 @@ from harness.asymmetric import AUTHORIZATION
 from harness.certificates import CloudCertificates
 from harness.clients import Way
 from harness.cloud import Key
-from harness.crt import call_with_crt
+from harness.crt import CRT, call_with_crt
 from harness.gateway import Team
 from harness.process import wait_until
 from harness.recording import RecordingCloud
 
+pytestmark = pytest.mark.skipif(not CRT.is_dir(), reason="there is no awscrt")
 ACCOUNT = "123456789012"
 MULTI_REGION = f"arn:aws:s3::{ACCOUNT}:accesspoint/mfzwi23gnjvgw.mrap"
 MAIL = {"Simple": {"Subject": {"Data": "ü"}, "Body": {"Text": {"Data": "x"}}}}

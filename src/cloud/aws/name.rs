@@ -366,6 +366,7 @@ mod tests {
     const LAMBDA: &str = "lambda.us-east-1.amazonaws.com";
     const SNS: &str = "sns.us-east-1.amazonaws.com";
     const APIGATEWAY: &str = "apigateway.us-east-1.amazonaws.com";
+    const CLOUDSEARCH: &str = "search-x.us-east-1.cloudsearch.amazonaws.com";
     const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
 
     #[test]
@@ -437,6 +438,9 @@ mod tests {
             (APIGATEWAY, "POST /restapis", vec![], "{}", Some("CreateRestApi")),
             (APIGATEWAY, "POST /restapis?mode=import", vec![], "{}", Some("ImportRestApi")),
             (APIGATEWAY, "GET /", vec![], "", None),
+            (CLOUDSEARCH, "GET /2013-01-01/search?format=sdk&pretty=true&q=a", vec![], "", Some("Search")),
+            (CLOUDSEARCH, "POST /2013-01-01/search", vec![FORM], "format=sdk&pretty=true&q=a", Some("Search")),
+            (CLOUDSEARCH, "POST /2013-01-01/suggest", vec![FORM], "format=sdk&pretty=true&q=a", None),
         ] {
             let named = name(host, request, &headers, body);
             assert_eq!(named.call.operation.map(|operation| operation.name), operation, "{request} {headers:?} {body}");
