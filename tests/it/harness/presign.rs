@@ -74,8 +74,7 @@ impl Key {
     ) -> String {
         let how = Presigning { service, region: regions, asymmetric: true, ..Presigning::S3 };
         let (headers, _) = self.instructions(method, host, target, headers, payload, how, false);
-        headers.iter().map(|(name, value)| [name, ": ", value, "
-"].concat()).collect()
+        headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "a request has so many parts")]
