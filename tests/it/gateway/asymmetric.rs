@@ -39,7 +39,7 @@ fn upload(key: &Key, form: &str, data: &[u8]) -> (String, Vec<u8>) {
     let mut headers = vec![("content-encoding", "aws-chunked"), ("x-amz-decoded-content-length", &*length)];
     headers.extend(trailer.is_some().then_some(("x-amz-trailer", "x-amz-checksum-crc32")));
     let signature = key.asymmetric_of("PUT", S3, "/bucket/key", &headers, form, ("s3", "us-*"));
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: String = headers.iter().map(|(name, value)| [*name, ": ", *value, "\r\n"].concat()).collect();
     let head = format!("PUT /bucket/key HTTP/1.1\r\nHost: {S3}\r\n{headers}{signature}");
     let mut chunks = if form == UNSIGNED_TRAILER { Chunks::unsigned() } else { Chunks::after(key, &head) };
     let body = chunks.body(data, 8192, trailer.as_deref());

@@ -158,7 +158,7 @@ impl<'k> Chunks<'k> {
         assert_eq!(signature.len(), 144, "{signature}");
         let secret = SecretKey::from_slice(v4a::generate_signing_key(&key.id, &key.secret).as_ref()).unwrap();
         let public = secret.public_key().to_sec1_point(false);
-        self.previous = signature.trim_end_matches('*').to_owned();
+        signature.trim_end_matches('*').clone_into(&mut self.previous);
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public.as_bytes())
             .verify(text.as_bytes(), &hex::decode(&self.previous).unwrap())
             .unwrap();
