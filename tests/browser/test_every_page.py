@@ -8,7 +8,7 @@ import pytest
 from browsing.headers import wrong_headers
 from browsing.places import PLACES, Place, Scene
 
-LIMIT_BYTES = 100 * 1024
+LIMIT_BYTES = 100_000
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if isinstance(place.where, str)], ids=str)

@@ -18,7 +18,7 @@ from browsing.site import Site
 from harness.paths import CSG, REPOSITORY
 
 LIMIT_SECONDS = 0.020
-LIMIT_BYTES = 100 * 1024
+LIMIT_BYTES = 100_000
 # The machine has other things to do, too: the shortest of these counts.
 TRIES = 15
 # A build that is not optimised is several times slower.

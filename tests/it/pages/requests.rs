@@ -99,7 +99,7 @@ fn services_are_found_without_scripts_and_what_is_ticked_is_kept() {
     assert_eq!(whole.matches("name=services").count(), count);
     let weight = whole.len() + include_str!("../../../assets/css/console.css").len();
     let weight = weight + include_str!("../../../assets/js/console.js").len();
-    assert!(weight < 100 * 1024, "{weight} bytes");
+    assert!(weight < 100_000, "{weight} bytes");
     let looked = dora.page(&format!("{ASK}?q=queue"));
     assert!(looked.contains("services are found.") && looked.contains("<details open><summary>Found"), "{looked}");
 
