@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{AccessKeyId, AccessRequestId, AccountId, CloudIdentity, CredentialId, EnvironmentId, ServiceId, UserName};
+use super::{
+    AccessKeyId, AccessRequestId, AccountId, CloudIdentity, CredentialId, EnvironmentId, Policy, ServiceId, UserName,
+};
 use crate::{clock::Timestamp, secret::Secret};
 
 /// What one access key may do. Ended grants stay known, so that their key is told "not active" and not "unknown".
@@ -31,6 +33,8 @@ pub struct Grant {
     pub allow_credential_operations: Vec<String>,
     /// The accounts that may be addressed; any if empty.
     pub accounts: Vec<AccountId>,
+    /// The rules of its policy group that are in force.
+    pub policies: Arc<[Policy]>,
     /// The credential that stands behind it.
     pub credential: CredentialId,
 }

@@ -148,6 +148,15 @@ id!(
     slug
 );
 id!(
+    /// The id of a policy group.
+    PolicyGroupId,
+    "a policy group id",
+    "1 to 40 lower-case letters, digits or hyphens",
+    r"^[a-z0-9-]{1,40}$",
+    "019ab3c4d5e6f70a",
+    |text| of(text, 1..=40, |c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+);
+id!(
     /// A cloud's service by the name its own tools use: for AWS, botocore's (`dynamodb`, `route53`).
     ServiceId,
     "a service",

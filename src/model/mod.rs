@@ -9,6 +9,7 @@ pub mod grant;
 pub mod host_pattern;
 pub mod ids;
 pub mod people;
+pub mod policy_group;
 pub mod snapshot;
 pub mod workflow_event;
 
@@ -19,7 +20,10 @@ pub use credential::{Checked, CloudIdentity, Credential, Principal};
 pub use environment::Environment;
 pub use grant::{Ended, Grant, LiveGrant};
 pub use host_pattern::HostPattern;
-pub use ids::{AccessKeyId, AccessRequestId, AccountId, CloudId, CredentialId, EnvironmentId, ServiceId, UserName};
+pub use ids::{
+    AccessKeyId, AccessRequestId, AccountId, CloudId, CredentialId, EnvironmentId, PolicyGroupId, ServiceId, UserName,
+};
 pub use people::{Permission, Role, RoleAssignment, User};
+pub use policy_group::{Conditions, Pattern, Policy, PolicyGroup, PolicyStatus, Rule};
 pub use snapshot::{Publisher, Snapshot, Subscriber};
 pub use workflow_event::WorkflowEvent;

@@ -105,6 +105,7 @@ mod tests {
             expires_at: None,
             allow_credential_operations: Vec::new(),
             accounts: Vec::new(),
+            policies: std::sync::Arc::default(),
             credential: CredentialId::new("c-1").unwrap(),
         }
     }

@@ -109,6 +109,7 @@ impl<R: Read> Build<'_, R> {
                 expires_at: [request.expires_at, key.ends_at].into_iter().flatten().min(),
                 allow_credential_operations: request.allow_credential_operations.clone(),
                 accounts: accounts.clone(),
+                policies: Arc::default(),
                 credential: credential.clone(),
             };
             let identity = if active { self.identity(credential)? } else { None };

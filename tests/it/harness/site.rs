@@ -135,6 +135,7 @@ impl Site {
             expires_at: None,
             allow_credential_operations: Vec::new(),
             accounts: Vec::new(),
+            policies: Arc::default(),
             credential: CredentialId::new("credential-1").unwrap(),
         }
     }
