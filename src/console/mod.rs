@@ -2,6 +2,7 @@
 
 mod api;
 mod assets;
+mod compressed;
 mod cookie;
 mod csrf;
 mod error;

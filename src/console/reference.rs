@@ -2,75 +2,44 @@
 
 #![expect(clippy::indexing_slicing, reason = "what is not in a JSON value is null to an index")]
 
-use std::{collections::BTreeMap, io::Write as _, sync::LazyLock};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use askama::Template;
 use axum::{
     Router,
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
     routing::get,
 };
-use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 
-use super::{State, api::openapi::DOCUMENT, error::Problem};
+use super::{State, api::openapi::DOCUMENT, compressed::Compressed, error::Problem};
 
 pub(crate) fn routes() -> Router<State> {
     Router::new().route("/api", get(page)).route("/api/openapi.json", get(document))
 }
 
 async fn document(headers: HeaderMap) -> Response {
-    static JSON: LazyLock<Written> = LazyLock::new(|| write(&serde_json::to_string(&*DOCUMENT)?));
+    static JSON: LazyLock<Written> = LazyLock::new(|| Ok(Compressed::new(serde_json::to_string(&*DOCUMENT)?)?));
     answer(&JSON, &headers, "application/json")
 }
 
 async fn page(headers: HeaderMap) -> Response {
     static PAGE: LazyLock<Written> = LazyLock::new(|| {
         let document = serde_json::to_value(&*DOCUMENT)?;
-        write(&Reference::of(&document).render()?)
+        Ok(Compressed::new(Reference::of(&document).render()?)?)
     });
     answer(&PAGE, &headers, "text/html; charset=utf-8")
 }
 
 /// What never changes while the gateway runs is written once.
-type Written = Result<Text, Box<dyn std::error::Error + Send + Sync>>;
-
-/// A text as it is, and compressed. Both are long, and nothing in them is secret: pages that hold a secret and what
-/// somebody typed must not be compressed, since their length would then tell of the secret (BREACH).
-struct Text {
-    plain: Bytes,
-    gzip: Bytes,
-}
-
-fn write(text: &str) -> Written {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(text.as_bytes())?;
-    Ok(Text { plain: Bytes::copy_from_slice(text.as_bytes()), gzip: encoder.finish()?.into() })
-}
+type Written = Result<Compressed, Box<dyn std::error::Error + Send + Sync>>;
 
 fn answer(written: &Written, headers: &HeaderMap, kind: &'static str) -> Response {
-    let text = match written {
-        Ok(text) => text,
-        Err(error) => return Problem::internal(error).into_response(),
-    };
-    let about = [(header::CONTENT_TYPE, kind), (header::VARY, "accept-encoding")];
-    if takes_gzip(headers) {
-        (about, [(header::CONTENT_ENCODING, "gzip")], text.gzip.clone()).into_response()
-    } else {
-        (about, text.plain.clone()).into_response()
+    match written {
+        Ok(text) => text.answer(headers, kind),
+        Err(error) => Problem::internal(error).into_response(),
     }
-}
-
-/// Is gzip among what is accepted, and not with a weight of nothing (RFC 9110, section 12.5.3)?
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accepted.split(',').any(|one| {
-        let (name, weight) = one.split_once(';').unwrap_or((one, "q=1"));
-        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(0_f32);
-        name.trim().eq_ignore_ascii_case("gzip") && weight > 0.0
-    })
 }
 
 #[derive(Template)]
@@ -295,28 +264,4 @@ fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Read as _;
-
-    use super::*;
-
-    #[test]
-    fn gzip_goes_to_who_takes_it() {
-        let takes =
-            |value: &str| takes_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value.parse().unwrap())]));
-        for value in ["gzip", "br, gzip;q=0.8", "deflate,GZIP ; q=1"] {
-            assert!(takes(value), "{value}");
-        }
-        for value in ["", "br", "gzip;q=0", "gzip; q=0.0", "x-gzip", "gzip;level=9"] {
-            assert!(!takes(value), "{value}");
-        }
-        assert!(!takes_gzip(&HeaderMap::new()));
-        let text = write("once once once once once").unwrap();
-        let mut back = String::new();
-        flate2::read::GzDecoder::new(&*text.gzip).read_to_string(&mut back).unwrap();
-        assert_eq!(back.as_bytes(), &*text.plain);
-    }
 }

@@ -213,6 +213,15 @@ impl Console {
         Answer { status: head.status.as_u16(), headers: head.headers, text }
     }
 
+    /// What every page brings with it, in bytes as a browser gets them.
+    pub(crate) fn weight_of_assets(&self) -> usize {
+        let weight = |path| {
+            let head = self.call("HEAD", path, &[("accept-encoding", "gzip")], None);
+            head.header("content-length").parse::<usize>().unwrap()
+        };
+        ["/assets/css/console.css", "/assets/js/console.js"].into_iter().map(weight).sum()
+    }
+
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;

@@ -97,8 +97,7 @@ fn services_are_found_without_scripts_and_what_is_ticked_is_kept() {
     let whole = dora.page(ASK);
     let count = Catalogue::embedded().services().len();
     assert_eq!(whole.matches("name=services").count(), count);
-    let weight = whole.len() + include_str!("../../../assets/css/console.css").len();
-    let weight = weight + include_str!("../../../assets/js/console.js").len();
+    let weight = whole.len() + console.weight_of_assets();
     assert!(weight < 100_000, "{weight} bytes");
     let looked = dora.page(&format!("{ASK}?q=queue"));
     assert!(looked.contains("services are found.") && looked.contains("<details open><summary>Found"), "{looked}");

@@ -189,11 +189,9 @@ fn each_list_reads_what_it_shows() {
     let chosen: Vec<_> = (0..40).map(|back| format!("request={}", id(REQUESTS - 1 - back))).collect();
     let forty = format!("/access-requests/several?step=deny&{}", chosen.join("&"));
     assert!(reads(store, "anna, forty to confirm", || anna.page(&forty)) <= 60 + 8 * 40);
-    let assets = ["css/console.css", "js/console.js"]
-        .map(|name| std::fs::metadata(format!("{}/assets/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap().len());
     let living = "/environments/dev/cloud-services";
     for path in ["/access-requests", living] {
-        let weight = anna.page(path).len() as u64 + assets.iter().sum::<u64>();
+        let weight = anna.page(path).len() + console.weight_of_assets();
         println!("{weight} bytes: {path} with all that belongs to it");
         assert!(weight < 100_000, "{path}: {weight} bytes");
     }

@@ -71,6 +71,9 @@ fn pages_need_nothing_from_elsewhere() {
     assert!(!css.text.contains("url(") && !css.text.contains("@import"));
     let tag = css.header("etag").to_owned();
     assert_eq!(console.call("GET", "/assets/css/console.css", &[("if-none-match", &tag)], None).status, 304);
+    let zipped = console.call("HEAD", "/assets/css/console.css", &[("accept-encoding", "gzip, br")], None);
+    assert_eq!((zipped.header("content-encoding"), zipped.header("vary")), ("gzip", "accept-encoding"));
+    assert_ne!(zipped.header("etag"), tag, "a tag stands for the very bytes");
     let (_, rest) = page.text.split_once("/assets/css/console.css?v=").unwrap();
     let marked = format!("/assets/css/console.css?v={}", rest.split('"').next().unwrap());
     assert!(console.call("GET", &marked, &[], None).header("cache-control").contains("immutable"));
