@@ -21,6 +21,7 @@ use super::{
     spool::Unsealed,
     streamed::Streamed,
     turn::Turn,
+    upload::UploadError,
     upstream::{CloudBody, causes},
 };
 use crate::{
@@ -44,7 +45,7 @@ pub(super) enum BodyError {
     #[error("the body's aws-chunked coding: {0}")]
     Chunked(#[source] ChunkError),
     #[error("the client's body broke off: {0}")]
-    Client(#[source] hyper::Error),
+    Client(#[source] UploadError),
     #[error("the cloud's answer broke off: {0}")]
     Cloud(#[source] hyper::Error),
     #[error("the event stream: {0}")]

@@ -22,6 +22,15 @@ const DRAIN_BYTES: u64 = 256 * 1024 * 1024;
 /// And for no longer than this.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 
+/// Why a client's body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UploadError {
+    #[error(transparent)]
+    Broken(hyper::Error),
+    #[error("the client cancelled it")]
+    Cancelled,
+}
+
 /// A body that nobody has read yet, or not to its end.
 pub(super) struct Upload {
     /// None once its end was seen.
@@ -52,12 +61,17 @@ impl Upload {
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = UploadError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         self.awaits_word = false;
+        let over_http2 = self.connection.is_none();
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let next = ready!(Pin::new(body).poll_frame(cx));
+        let next = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            // hyper takes a stream that the client cancelled for one that has come to its end.
+            None if over_http2 && !body.is_end_stream() => Some(Err(UploadError::Cancelled)),
+            next => next.map(|frame| frame.map_err(UploadError::Broken)),
+        };
         if !matches!(next, Some(Ok(_))) {
             self.body = None;
         }

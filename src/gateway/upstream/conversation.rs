@@ -139,8 +139,6 @@ fn poll_http2(body: &mut h2::RecvStream, cx: &mut Context<'_>) -> Poll<Option<Re
             let _ = body.flow_control().release_capacity(data.len());
             Poll::Ready(Some(Ok(Frame::data(data))))
         }
-        // The whole answer came, and the rest of the request is not wanted (RFC 9113, section 8.1).
-        Some(Err(error)) if error.is_reset() && error.reason() == Some(h2::Reason::NO_ERROR) => Poll::Ready(None),
         Some(Err(error)) => Poll::Ready(Some(Err(BodyError::Stream(error)))),
         None => {
             let trailers = ready!(body.poll_trailers(cx)).map_err(BodyError::Stream);

@@ -6,7 +6,7 @@ use csg::model::Outcome;
 use h2::Reason;
 
 use super::LIST_TABLES;
-use crate::harness::{DYNAMODB, H2Client, Key, Signed, Site, answered, skip, within};
+use crate::harness::{DYNAMODB, H2Client, Key, Presigning, Signed, Site, answered, skip, within};
 
 pub(super) const KINESIS: &str = "kinesis.us-east-1.amazonaws.com";
 
@@ -94,6 +94,21 @@ async fn a_host_that_was_signed_as_authority_is_as_good() {
     assert!(site.cloud.is_quiet().await);
 }
 
+#[tokio::test]
+async fn a_presigned_url_is_as_good() {
+    const POLLY: &str = "polly.us-east-1.amazonaws.com";
+    let site = Site::start().await;
+    let how = Presigning { service: "polly", ..Presigning::S3 };
+    let target = site.key.presign("GET", POLLY, "/v1/voices?LanguageCode=en-GB", &[], how);
+    let request = Signed { head: format!("GET {target} HTTP/1.1\r\nHost: {POLLY}\r\n\r\n"), body: Vec::new() };
+    let call = site.h2(POLLY).await.send(&request).await;
+    let arrived = site.cloud.call().await;
+    assert_eq!(arrived.head.first, "GET /v1/voices?LanguageCode=en-GB HTTP/1.1");
+    site.real.verify(&arrived, b"");
+    arrived.ok().await;
+    assert_eq!(answered(call).await.0.status(), 200);
+}
+
 /// Signs `host` under the name `:authority`: what the signer has as a header beside a host that it leaves out.
 fn by_authority(site: &Site, host: &str) -> Signed {
     let signed = list_streams(site);
@@ -146,6 +161,35 @@ async fn a_stream_that_breaks_off_leaves_the_others_alone() {
     assert!(error.is_reset(), "{error}");
     stays_call.ok().await;
     assert_eq!(answered(stays).await.1, b"{}");
+}
+
+/// A body of which nothing was signed, nor how long it is: that it was cancelled is all that tells it from a whole one.
+#[tokio::test]
+async fn a_body_that_the_client_cancels_is_never_whole() {
+    const HOST: &str = "runtime-v2-lex.us-east-1.amazonaws.com";
+    let site = Site::start().await;
+    let key = Key { scope: Some(("lex", "us-east-1")), ..site.key.clone() };
+    let head = format!(
+        "POST /bots/b/botAliases/a/botLocales/en/sessions/s/utterance HTTP/1.1\nHost: {HOST}\n\
+         X-Amz-Content-Sha256: UNSIGNED-PAYLOAD"
+    );
+    for reason in [Reason::CANCEL, Reason::NO_ERROR, Reason::INTERNAL_ERROR] {
+        let mut client = site.h2(HOST).await;
+        let mut call = client.begin(key.sign_with_body(&head, "").h2_head()).await;
+        call.stream.send_data("half of it".into(), false).unwrap();
+        let mut arrived = site.cloud.call().await;
+        assert_eq!(arrived.wire.bytes(15).await, b"A\r\nhalf of it\r\n");
+        call.stream.send_reset(reason);
+        let rest = arrived.body().await;
+        assert!(!rest.complete && rest.bytes.is_empty(), "{reason:?}");
+    }
+    // One that comes to its end.
+    let mut client = site.h2(HOST).await;
+    let call = client.send(&key.sign_with_body(&head, "all of it")).await;
+    let mut arrived = site.cloud.call().await;
+    assert_eq!(arrived.whole_body().await, b"all of it");
+    arrived.ok().await;
+    assert_eq!(answered(call).await.0.status(), 200);
 }
 
 #[tokio::test]

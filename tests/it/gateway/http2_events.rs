@@ -257,6 +257,46 @@ async fn access_that_ends_ends_the_stream_in_time() {
     }
 }
 
+/// However the cloud breaks its answer off, it is never taken for whole.
+#[tokio::test]
+async fn an_answer_that_the_cloud_breaks_off_ends_with_an_error() {
+    let (site, cloud) = site().await;
+    let mut client = site.h2(BEDROCK).await;
+    for reason in [Reason::NO_ERROR, Reason::CANCEL, Reason::INTERNAL_ERROR] {
+        let (call, _stream, mut arrived) = talking(&site, &cloud, &mut client).await;
+        let mut answer = arrived.begin();
+        let part = encoded(&event("one"));
+        send(&mut answer, part.clone());
+        let mut body = Talk::new(within("the head", call.head).await.unwrap().into_body());
+        assert_eq!(body.bytes(part.len()).await, part);
+        answer.send_reset(reason);
+        let expected = format!("{BEDROCK} could not be reached: the stream broke off");
+        let expected = event_stream::error("ServiceUnavailable", &expected);
+        assert_eq!(
+            String::from_utf8_lossy(&body.rest().await.unwrap()),
+            String::from_utf8_lossy(&expected),
+            "{reason:?}"
+        );
+    }
+    // Before its head, there is a status.
+    let (call, _stream, mut arrived) = talking(&site, &cloud, &mut client).await;
+    arrived.respond.send_reset(Reason::INTERNAL_ERROR);
+    assert_eq!(answered(call).await.0.status(), 502);
+}
+
+/// A cloud that has answered need not hear the rest (RFC 9113, section 8.1).
+#[tokio::test]
+async fn an_answer_may_end_before_its_request() {
+    let (site, cloud) = site().await;
+    let mut client = site.h2(BEDROCK).await;
+    let (call, _stream, mut arrived) = talking(&site, &cloud, &mut client).await;
+    let mut answer = arrived.begin();
+    answer.send_data("enough".into(), true).unwrap();
+    drop((answer, arrived));
+    assert_eq!(answered(call).await.1, b"enough");
+    assert_eq!(site.record().await.outcome, Outcome::Allowed);
+}
+
 /// The other mixed pair: a client of HTTP/1.1, for a cloud that takes HTTP/2.
 #[tokio::test]
 async fn a_client_of_http_1_reaches_a_cloud_of_http_2() {
