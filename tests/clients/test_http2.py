@@ -4,6 +4,7 @@ The cloud takes HTTP/2 alone and checks each message (`harness/http2_cloud.py`).
 other way for it, and neither botocore nor moto has it at all.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -26,13 +27,13 @@ from botocore.credentials import Credentials
 
 from harness.certificates import CloudCertificates
 from harness.clients import Way
-from harness.cloud import Key
+from harness.cloud import Exchange, Key
 from harness.events import event
 from harness.gateway import Gateway, Team
 from harness.http2_cloud import Http2Cloud, Talk
 from harness.paths import CLIENTS, REPOSITORY
 from harness.process import wait_until
-from harness.recording import RecordingCloud
+from harness.recording import Arrival, RecordingCloud
 from harness.wire import tunnel
 
 PROMISED_SECONDS = 5
@@ -66,7 +67,8 @@ class Clouds:
     def __init__(self, certificates: CloudCertificates):
         self.script: Callable[[Talk], None] = echo
         self.transcribe = Http2Cloud(certificates, lambda talk: self.script(talk))
-        self.other = RecordingCloud(certificates)
+        self.answer: Callable[[Exchange, Arrival], bool] | None = None
+        self.other = RecordingCloud(certificates, lambda *asked: bool(self.answer and self.answer(*asked)))
 
     @property
     def last(self) -> Talk:
@@ -83,7 +85,7 @@ def all_clouds(certificates: CloudCertificates) -> Iterator[Clouds]:
 
 @pytest.fixture
 def clouds(all_clouds: Clouds) -> Clouds:
-    all_clouds.script = echo
+    all_clouds.script, all_clouds.answer = echo, None
     return all_clouds
 
 
@@ -114,19 +116,21 @@ def through(h2_gateway: Gateway, h2_key: Key) -> Way:
 
 
 @pytest.fixture(scope="module")
-def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def go_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    folder = tmp_path_factory.mktemp("go")
+    return lambda name: build(name, folder / name)
+
+
+def build(name: str, built: Path) -> Path:
     if not (shutil.which("go") and TRANSCRIBE.exists()):
         pytest.skip("the AWS SDK for Go is not on this machine")
-    built = tmp_path_factory.mktemp("go") / "converse"
     libraries = {
         "GO111MODULE": "off",
         "GOPATH": str(GO_LIBRARIES),
         "GOFLAGS": "",
         "GOCACHE": str(REPOSITORY / "tests/.cache/go"),
     }
-    subprocess.run(
-        ["go", "build", "-o", built, CLIENTS / "go/converse.go"], check=True, env={**os.environ, **libraries}
-    )
+    subprocess.run(["go", "build", "-o", built, CLIENTS / f"go/{name}.go"], check=True, env={**os.environ, **libraries})
     return built
 
 
@@ -135,7 +139,7 @@ def program(request: pytest.FixtureRequest) -> list[str | Path]:
     """A client that converses; its words are its arguments, its output the answers and then how it ended."""
     if request.param == "javascript":
         return JAVASCRIPT
-    return [request.getfixturevalue("go_program")]
+    return [request.getfixturevalue("go_program")("converse")]
 
 
 def start(program: list[str | Path], way: Way, *words: str) -> subprocess.Popen:
@@ -230,6 +234,39 @@ def test_a_grant_for_the_other_service_of_the_same_signing_name_is_not_enough(
     [told] = run(program, Way(h2_gateway.proxy_url, h2_gateway.ca, key), "one")
     assert told == "refused: AccessDeniedException: Client is unknown or has no access to service"
     assert len(clouds.transcribe.talks) == before
+
+
+def test_a_stream_one_way(go_program: Callable, through: Way, clouds: Clouds, h2_team: Team, h2_key: Key):
+    """Kinesis' subscribers speak it where they can; the cloud is asked over HTTP/1.1. No event waits for the next."""
+    spoken = threading.Event()
+
+    def answer(exchange: Exchange, _: Arrival) -> bool:
+        head = (
+            "HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        exchange.send(head.encode())
+        for data in (event("initial-response", b"{}"), *map(records, WORDS)):
+            exchange.send(b"%x\r\n%b\r\n" % (len(data), data))
+        spoken.wait(30)
+        exchange.send(b"0\r\n\r\n")
+        return True
+
+    clouds.answer = answer
+    child = start([go_program("subscribe")], through, "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:1")
+    assert child.stdout is not None
+    assert [child.stdout.readline().rstrip() for _ in WORDS] == WORDS
+    spoken.set()
+    assert child.communicate(timeout=30)[0].splitlines() == ["ended"]
+    assert clouds.other.arrivals[-1].wrong is None
+    query = f"request={h2_key.request}&operation=SubscribeToShard"
+    [record] = wait_until(lambda: h2_team.admin.calls(query), 10, "its record")
+    assert record["outcome"] == "allowed"
+
+
+def records(word: str) -> bytes:
+    record = {"Data": base64.b64encode(word.encode()).decode(), "PartitionKey": "k", "SequenceNumber": "1"}
+    told = {"Records": [record], "ContinuationSequenceNumber": "1", "MillisBehindLatest": 0}
+    return event("SubscribeToShardEvent", json.dumps(told).encode())
 
 
 # --- Calls without streams ------------------------------------------------------------------------------------------
