@@ -5,8 +5,9 @@ Run by hand where botocore is installed (`pip install botocore`), whenever a new
 
     python3 assets/aws/generate.py
 
-No service has code here. What a model does not say stands in two tables beside this file: services.tsv (which services,
-and what people call them) and credentials.tsv (reviewed verdicts on what hands out credentials).
+No service has code here. What a model does not say stands in tables beside this file: services.tsv (which services, and
+what people call them), credentials.tsv (reviewed verdicts on what hands out credentials), and for what has no model
+hosts.tsv and operations.tsv.
 
 Hosts come from evaluating botocore's own endpoint rules for every region, with and without FIPS, dual stack and account
 id, and from endpoints.json, which still knows older names. They are folded into templates, and the templates are
@@ -377,8 +378,10 @@ def xml_namespace(model):
     return spaces.pop() if spaces else "-"
 
 
-# Services that have no model because the customer says what they do. Their one operation is called as in IAM.
-OWN = {"execute-api": "Invoke", "lambda-url": "InvokeFunctionUrl"}
+# Services that have no model here, and their operations.
+OWN = {service: [] for service, *_ in table("operations.tsv")}
+for own, *operation in table("operations.tsv"):
+    OWN[own].append(["op", *operation])
 
 # Methods of a customer's API that apigatewaymanagementapi's clients call below the stage.
 STAGED = "/{stage}/@connections/{connectionId}"
@@ -407,6 +410,8 @@ def modelled(service, partition_of, world, reviewed):
         out.append(["path", "once"])
     if "aws.auth#sigv4a" in model.metadata.get("auth", []) or any(signs == "~" for _, _, signs, _ in found):
         out.append(["sigv4a", "yes"])
+    if "h2" in model.metadata.get("protocolSettings", {}):
+        out.append(["h2", "yes"])
     if "targetPrefix" in model.metadata:
         out.append(["target", model.metadata["targetPrefix"]])
     if any(protocol in ("query", "ec2", "rest-xml") for protocol in wire_protocols(model)):
@@ -436,8 +441,9 @@ def main():
     for service in services:
         category, name, about = describe(service, names)
         if service in OWN:
-            details, found = [["protocol", "rest-json"]], known_by_hand(service, world)
-            lines = [["op", OWN[service], "-", "*", "*"]]
+            details, found, lines = [["protocol", "rest-json"]], known_by_hand(service, world), OWN[service]
+            if any("sends-events" in line[2] for line in lines):
+                details.append(["h2", "yes"])
         else:
             details, found, lines = modelled(service, partition_of, world, reviewed)
         hosts += len(found)

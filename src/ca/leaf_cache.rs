@@ -57,12 +57,22 @@ impl LeafCache {
     ///
     /// When many ask at once for a host that is new or due, one mints and the others wait for it.
     pub fn server_config(&self, host: &str, now: Timestamp) -> Result<Arc<ServerConfig>, Error> {
+        self.config_offering(&[], host, now)
+    }
+
+    /// The same for a host that is offered HTTP/2 first. A host is always asked for in the same of the two ways.
+    pub fn h2_server_config(&self, host: &str, now: Timestamp) -> Result<Arc<ServerConfig>, Error> {
+        self.config_offering(&[b"h2"], host, now)
+    }
+
+    fn config_offering(&self, first: &[&[u8]], host: &str, now: Timestamp) -> Result<Arc<ServerConfig>, Error> {
         let name = host_name(host)?;
         let name = name.to_str();
         self.fresh(&name, now, || {
             let leaf = self.authority.leaf(&name, now)?;
             let mut config = self.template.clone();
             config.ticketer = ring::Ticketer::new()?;
+            config.alpn_protocols.splice(..0, first.iter().map(|protocol| protocol.to_vec()));
             Ok((config, leaf))
         })
     }
@@ -134,7 +144,7 @@ pub(super) fn template() -> Result<ServerConfig, Error> {
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    // Gateway and console read HTTP/1.1 only, and the Go and Rust SDKs speak HTTP/2 as soon as it is offered.
+    // The Go and Rust SDKs speak HTTP/2 as soon as it is offered: only where it is needed.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Tickets only: a table of sessions would take memory per client, and rustls makes room for 256 at once.
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -160,6 +170,14 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &cache.server_config(&format!("{}.", HOST.to_uppercase()), now()).unwrap()));
         assert!(!Arc::ptr_eq(&first, &cache.server_config(OTHER_HOST, now()).unwrap()));
         assert_eq!(cache.entries.len(), 2);
+    }
+
+    #[test]
+    fn http_2_is_offered_where_it_is_asked_for() {
+        let cache = cache(10);
+        assert_eq!(cache.server_config(HOST, now()).unwrap().alpn_protocols, [b"http/1.1"]);
+        let both: [&[u8]; 2] = [b"h2", b"http/1.1"];
+        assert_eq!(cache.h2_server_config(OTHER_HOST, now()).unwrap().alpn_protocols, both);
     }
 
     #[test]

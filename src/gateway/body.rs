@@ -21,9 +21,13 @@ use super::{
     spool::Unsealed,
     streamed::Streamed,
     turn::Turn,
-    upstream::CloudBody,
+    upload::UploadError,
+    upstream::{CloudBody, causes},
 };
-use crate::sigv4::{ChunkError, EventError};
+use crate::{
+    cloud::Refusal,
+    sigv4::{ChunkError, EventError},
+};
 
 /// For the next byte of an upload.
 pub(super) const UPLOAD_SILENCE: Duration = Duration::from_mins(1);
@@ -41,7 +45,7 @@ pub(super) enum BodyError {
     #[error("the body's aws-chunked coding: {0}")]
     Chunked(#[source] ChunkError),
     #[error("the client's body broke off: {0}")]
-    Client(#[source] hyper::Error),
+    Client(#[source] UploadError),
     #[error("the cloud's answer broke off: {0}")]
     Cloud(#[source] hyper::Error),
     #[error("the event stream: {0}")]
@@ -50,19 +54,47 @@ pub(super) enum BodyError {
     File(#[source] io::Error),
     #[error("the body's SHA-256 is not the one that was signed")]
     HashMismatch,
+    #[error("the request of a stream both ways: {0}")]
+    Request(#[source] Box<Self>),
     #[error("nothing moved for too long")]
     Silence,
+    #[error("the cloud's answer broke off: {0}")]
+    Stream(#[source] h2::Error),
 }
 
 impl BodyError {
-    /// The word for it in the record of the call.
-    const fn code(&self) -> &'static str {
+    /// Of an answer that ended because its request did: what was wrong with that.
+    pub(super) fn of_request(&self) -> Option<&Self> {
         match self {
+            Self::Cloud(error) => causes(error).find_map(|cause| cause.downcast_ref()),
+            Self::Request(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What the client is told of a request whose body ended so.
+    pub(super) fn refusal(&self) -> Refusal {
+        match self {
+            Self::Checksum(header) => Refusal::ChecksumMismatch { header },
+            Self::Chunked(ChunkError::Signature) | Self::Event(EventError::Signature) => Refusal::SignatureMismatch,
+            Self::Chunked(error) => Refusal::Malformed { what: error.to_string() },
+            Self::Event(error) => Refusal::Malformed { what: error.to_string() },
+            Self::File(_) => {
+                Refusal::GatewayUnavailable { reason: "a request that was kept on disk can't be read again".to_owned() }
+            }
+            Self::HashMismatch => Refusal::PayloadHashMismatch,
+            _ => Refusal::Malformed { what: self.to_string() },
+        }
+    }
+
+    /// The word for it in the record of the call.
+    fn code(&self) -> &'static str {
+        match self.of_request().unwrap_or(self) {
             Self::AccessEnded => "AccessEnded",
             Self::Checksum(_) => "ChecksumMismatch",
             Self::Chunked(_) => "ChunkMismatch",
             Self::Client(_) => "RequestBrokeOff",
-            Self::Cloud(_) => "AnswerBrokeOff",
+            Self::Cloud(_) | Self::Request(_) | Self::Stream(_) => "AnswerBrokeOff",
             Self::Event(_) => "EventMismatch",
             Self::File(_) => "FileUnreadable",
             Self::HashMismatch => "HashMismatch",
@@ -270,7 +302,7 @@ impl Answer {
         }
         if let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) {
             self.silence.broken();
-            return Poll::Ready(next.map(|frame| frame.map_err(BodyError::Cloud)));
+            return Poll::Ready(next);
         }
         self.silence.poll_lasted(cx).map(|()| Some(Err(BodyError::Silence)))
     }

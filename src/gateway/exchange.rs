@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response, header, request::Parts};
+use http::{HeaderValue, Request, Response, Version, header, request::Parts};
 use hyper::body::Incoming;
 
 use super::{
@@ -16,22 +16,24 @@ use super::{
     rejection::{Rejection, Stage},
     resign::resign,
     respond::respond,
+    translate::translate,
+    turn::Turn,
     upload::Upload,
     verify::{Proof, verify},
 };
 use crate::cloud::Refusal;
 
-/// Answers `request`, which came over `connection`.
+/// Answers `request`, which came over `connection` and began its `turn`.
 pub(super) async fn exchange(
     deps: Arc<Deps>,
     connection: Arc<Intercepted>,
+    turn: Turn,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let target = &connection.target;
     let mut ledger = Ledger::open(&deps, &connection.accepted.client, Arc::clone(&target.name));
     let (mut parts, body) = request.into_parts();
-    let turn = connection.turns.begin();
-    let mut upload = Upload::new(body, &parts.headers, Arc::clone(&connection));
+    let mut upload = Upload::new(body, &parts, Arc::clone(&connection));
     let permitted = match admit(&deps, target, &mut parts, &mut upload, &mut ledger).await {
         Ok(permitted) => permitted,
         Err(rejection) => {
@@ -60,6 +62,9 @@ async fn admit<'t>(
     upload: &mut Upload,
     ledger: &mut Ledger,
 ) -> Result<Permitted<'t>, Rejection> {
+    if parts.version == Version::HTTP_2 {
+        translate(parts).map_err(|refusal| Stage::Identify.rejects(refusal))?;
+    }
     let identified = identify(target, parts, ledger)?;
     if !ledger.has_place() && deps.on_audit_failure == OnAuditFailure::Deny {
         let reason = "the audit log takes no more records; try again later".to_owned();

@@ -24,10 +24,7 @@ use super::{
     turn::Turn,
     upstream::{CloudResponse, causes, dial_error},
 };
-use crate::{
-    cloud::{Refusal, aws::Dialect},
-    sigv4::{ChunkError, EventError},
-};
+use crate::cloud::{Refusal, aws::Dialect};
 
 /// Where clouds put their id of a call.
 static CLOUD_REQUEST_IDS: [HeaderName; 3] = [
@@ -113,21 +110,11 @@ fn unanswered(target: &Target, error: &(dyn std::error::Error + 'static), ledger
     let chain = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
     let unavailable = |reason| Refusal::UpstreamUnavailable { host: target.name.to_string(), reason };
     let refusal = match (causes(error).find_map(|cause| cause.downcast_ref::<BodyError>()), dial_error(error)) {
-        (Some(BodyError::Checksum(header)), _) => Refusal::ChecksumMismatch { header },
-        (Some(BodyError::Chunked(ChunkError::Signature) | BodyError::Event(EventError::Signature)), _) => {
-            Refusal::SignatureMismatch
-        }
-        (Some(BodyError::Chunked(error)), _) => Refusal::Malformed { what: error.to_string() },
-        (Some(BodyError::Event(error)), _) => Refusal::Malformed { what: error.to_string() },
-        (Some(BodyError::File(_)), _) => {
-            Refusal::GatewayUnavailable { reason: "a request that was kept on disk can't be read again".to_owned() }
-        }
-        (Some(BodyError::HashMismatch), _) => Refusal::PayloadHashMismatch,
         (Some(body), _) => {
             if let BodyError::Client(cause) = body {
                 ledger.broke_off(cause);
             }
-            Refusal::Malformed { what: body.to_string() }
+            body.refusal()
         }
         (None, Some(dial)) => unavailable(dial.to_string()),
         (None, None) => unavailable("the connection broke before it answered".to_owned()),

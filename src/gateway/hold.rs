@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     spool::{Sealed, Spool, SpoolError},
-    upload::Upload,
+    upload::{Upload, UploadError},
 };
 
 /// For the next byte of a body that is waited for: nothing is sent on meanwhile, so patience costs memory.
@@ -80,7 +80,7 @@ pub(super) enum HoldError {
     #[error("the client sent no byte of the body for {} seconds", STALL.as_secs())]
     Stalled,
     #[error("the client's body ended early or is malformed: {0}")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] UploadError),
 }
 
 /// Room for held bodies: so much for one, so much for all together, and files for those that memory is not for.

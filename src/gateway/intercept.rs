@@ -23,7 +23,7 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
 use super::{
     Deps,
     accept::Accepted,
-    exchange,
+    exchange, multiplex,
     turn::{End, Turns},
     upstream::Pool,
 };
@@ -60,10 +60,10 @@ pub(super) struct Intercepted {
     pub(super) accepted: Accepted,
     /// Connections to the cloud host.
     pub(super) pool: Arc<Pool>,
-    pub(super) turns: Turns,
 }
 
-type Tunnel = TokioIo<Upgraded>;
+/// What a client's TLS comes through.
+pub(super) type Tunnel = TokioIo<Upgraded>;
 
 /// Ends the TLS of a tunnel, and has the calls that come out of it answered.
 pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, accepted: Accepted) {
@@ -75,8 +75,13 @@ pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, acc
     match result {
         Ok(Ok(Some(tls))) => {
             let (pool, tasks) = (deps.upstream.pool(&target.name), accepted.tasks.clone());
+            let connection = Arc::new(Intercepted { target, accepted, pool });
             // A task of its own: this one has room for a handshake, which a connection need not keep.
-            tasks.spawn(serve(deps, tls, Intercepted { target, accepted, pool, turns: Turns::new() }));
+            if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
+                tasks.spawn(multiplex::serve(deps, tls, connection));
+            } else {
+                tasks.spawn(serve(deps, tls, connection));
+            }
         }
         Ok(Ok(None)) => {}
         // Clients that don't trust the CA yet end here; their alert says so.
@@ -109,8 +114,13 @@ async fn handshake(deps: &Deps, io: Tunnel, target: &Target) -> io::Result<Optio
             refuse(hello).await.map(|()| None)
         }
         None | Some(_) => {
-            let config = deps.certificates.server_config(&target.name, now).map_err(io::Error::other)?;
-            hello.into_stream(config).await.map(Some)
+            let certificates = &deps.certificates;
+            let config = if target.host.speaks_h2() {
+                certificates.h2_server_config(&target.name, now)
+            } else {
+                certificates.server_config(&target.name, now)
+            };
+            hello.into_stream(config.map_err(io::Error::other)?).await.map(Some)
         }
     }
 }
@@ -134,12 +144,12 @@ async fn refuse(hello: StartHandshake<Tunnel>) -> io::Result<()> {
     hello.into_stream(Arc::new(config)).await.map(drop)
 }
 
-async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted) {
-    let connection = Arc::new(connection);
+async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Arc<Intercepted>) {
+    let turns = Turns::new();
     let service = service_fn(|request| {
-        let (deps, connection) = (Arc::clone(&deps), Arc::clone(&connection));
+        let (deps, connection, turn) = (Arc::clone(&deps), Arc::clone(&connection), turns.begin());
         // Boxed: hyper keeps room for a call's state on every connection, idle or not.
-        Box::pin(async move { Ok::<_, Infallible>(exchange::exchange(deps, connection, request).await) })
+        Box::pin(async move { Ok::<_, Infallible>(exchange::exchange(deps, connection, turn, request).await) })
     });
     let http = http1::Builder::new().max_buf_size(BUFFER).serve_connection(TokioIo::new(tls), service);
     let (mut http, mut stop) = (pin!(http), pin!(connection.accepted.stop.cancelled()));
@@ -150,7 +160,7 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Intercepted)
         if let ended @ Poll::Ready(_) = http.as_mut().poll(cx) {
             return ended;
         }
-        match ready!(connection.turns.poll_end(cx)) {
+        match ready!(turns.poll_end(cx)) {
             // What can't be said to the client at once is not worth waiting for.
             End::Access => {
                 let _ = http.as_mut().poll(cx);

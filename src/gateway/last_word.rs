@@ -45,9 +45,10 @@ impl LastWord {
     /// The error, if it can be told.
     pub(super) fn say(&self, error: &BodyError) -> Option<Bytes> {
         let host = || self.host.to_string();
-        let refusal = match error {
-            BodyError::AccessEnded => Refusal::NotActive,
-            BodyError::Silence => {
+        let refusal = match (error, error.of_request()) {
+            (_, Some(of_request)) => of_request.refusal(),
+            (BodyError::AccessEnded, _) => Refusal::NotActive,
+            (BodyError::Silence, _) => {
                 Refusal::UpstreamTimeout { host: host(), reason: "the stream fell silent".to_owned() }
             }
             _ => Refusal::UpstreamUnavailable { host: host(), reason: "the stream broke off".to_owned() },

@@ -123,7 +123,7 @@ impl Ledger {
 
     /// The request's body ended in `error`. If that is because the client went away, nothing else became of the call:
     /// what is still said to it, it will not read.
-    pub(super) fn broke_off(&mut self, error: &hyper::Error) {
+    pub(super) fn broke_off(&mut self, error: &(dyn std::error::Error + 'static)) {
         let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
         // What is malformed is an I/O error too, but not one of these.
         let left =

@@ -23,12 +23,14 @@ mod intercept;
 mod last_word;
 mod leash;
 mod ledger;
+mod multiplex;
 mod portal;
 mod rejection;
 mod resign;
 mod respond;
 mod spool;
 mod streamed;
+mod translate;
 mod turn;
 mod unsigned;
 mod upload;
@@ -40,7 +42,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::{hold::Budget, ledger::CallIds, spool::Spool, upstream::Upstream, workers::Workers};
@@ -152,6 +154,8 @@ struct Deps {
     passthrough: Vec<HostPattern>,
     require_sni: bool,
     sink: Sink,
+    /// Places for calls over HTTP/2.
+    streams: Arc<Semaphore>,
     upstream: Upstream,
     workers: Workers,
 }
@@ -180,6 +184,7 @@ impl Gateway {
             passthrough: config.passthrough,
             require_sni: config.require_sni,
             sink: parts.sink,
+            streams: Arc::new(Semaphore::new(multiplex::ALL_STREAMS)),
             upstream: Upstream::new(config.upstream, workers.count())?,
             workers,
         })))

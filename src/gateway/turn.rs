@@ -19,9 +19,9 @@ use super::leash::Leash;
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// For a request's head, from the end of the call before.
-const HEAD: Duration = Duration::from_mins(5);
+pub(super) const HEAD: Duration = Duration::from_mins(5);
 
-/// The turns of one connection. Clones are the same.
+/// The turns of one connection, or of one stream of HTTP/2. Clones are the same.
 #[derive(Clone)]
 pub(super) struct Turns(Arc<Mutex<State>>);
 
@@ -133,11 +133,11 @@ impl Drop for Turn {
 
 /// Rings at a time that was set when it was first waited for, or when it last rang.
 #[derive(Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
     /// Ready once it has rung; it is then set to `next`, and rings for nobody before it is polled again.
-    fn poll(&mut self, cx: &mut Context<'_>, next: impl Fn() -> Instant) -> Poll<()> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, next: impl Fn() -> Instant) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(next())));
         ready!(sleep.as_mut().poll(cx));
         sleep.as_mut().reset(next());

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{Version, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -22,21 +22,34 @@ const DRAIN_BYTES: u64 = 256 * 1024 * 1024;
 /// And for no longer than this.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 
+/// Why a client's body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UploadError {
+    #[error(transparent)]
+    Broken(hyper::Error),
+    #[error("the client cancelled it")]
+    Cancelled,
+}
+
 /// A body that nobody has read yet, or not to its end.
 pub(super) struct Upload {
     /// None once its end was seen.
     body: Option<Incoming>,
     /// The client sends nothing before it is told to (`Expect: 100-continue`), and it is told so by the first read.
     awaits_word: bool,
-    connection: Arc<Intercepted>,
+    /// The one that is this body's alone while it lasts.
+    connection: Option<Arc<Intercepted>>,
 }
 
 impl Upload {
-    pub(super) fn new(body: Incoming, headers: &HeaderMap, connection: Arc<Intercepted>) -> Self {
+    /// The body behind the head `parts`.
+    pub(super) fn new(body: Incoming, parts: &Parts, connection: Arc<Intercepted>) -> Self {
+        // Over HTTP/2, a stream that nobody reads on is in nobody's way, and hyper has no word for who waits for one.
+        let has_connection = parts.version != Version::HTTP_2;
         // The only expectation there is (RFC 9110, section 10.1.1).
         let expects = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-        let awaits_word = headers.get(header::EXPECT).is_some_and(expects);
-        Self { body: Some(body), awaits_word, connection }
+        let awaits_word = has_connection && parts.headers.get(header::EXPECT).is_some_and(expects);
+        Self { body: Some(body), awaits_word, connection: has_connection.then_some(connection) }
     }
 
     /// Does the client wait to be told to send it? If it never is, nobody knows whether the body follows or the next
@@ -48,12 +61,17 @@ impl Upload {
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = UploadError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         self.awaits_word = false;
+        let over_http2 = self.connection.is_none();
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let next = ready!(Pin::new(body).poll_frame(cx));
+        let next = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            // hyper takes a stream that the client cancelled for one that has come to its end.
+            None if over_http2 && !body.is_end_stream() => Some(Err(UploadError::Cancelled)),
+            next => next.map(|frame| frame.map_err(UploadError::Broken)),
+        };
         if !matches!(next, Some(Ok(_))) {
             self.body = None;
         }
@@ -73,7 +91,8 @@ impl Body for Upload {
 /// section 9.6).
 impl Drop for Upload {
     fn drop(&mut self) {
-        let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream() && !self.awaits_word) else { return };
+        let body = self.body.take().filter(|body| !body.is_end_stream() && !self.awaits_word);
+        let (Some(mut body), Some(connection)) = (body, &self.connection) else { return };
         let reading = timeout(DRAIN_TIME, async move {
             let mut read = 0;
             while let Some(Ok(frame)) = body.frame().await {
@@ -83,7 +102,7 @@ impl Drop for Upload {
                 }
             }
         });
-        let stop = self.connection.accepted.stop.clone();
-        self.connection.accepted.tasks.spawn(async move { stop.run_until_cancelled(reading).await });
+        let stop = connection.accepted.stop.clone();
+        connection.accepted.tasks.spawn(async move { stop.run_until_cancelled(reading).await });
     }
 }

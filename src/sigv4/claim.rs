@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Version,
     header::{AUTHORIZATION, DATE, HOST},
     request::Parts,
 };
@@ -227,7 +227,7 @@ fn in_header(parts: &Parts, authorization: &[u8], algorithm: Algorithm) -> Resul
         };
     let (access_key_id, scope) = self::credential(credential, &at, regions)?;
     let signed_headers = SignedHeaders::parse(signed_headers).ok_or(ParseError::SignedHeaders)?;
-    check_coverage(&parts.headers, &signed_headers)?;
+    check_coverage(parts, &signed_headers)?;
     let payload = single(&parts.headers, &header::CONTENT_SHA256, "X-Amz-Content-Sha256")?;
     Ok(Claim {
         access_key_id,
@@ -244,7 +244,7 @@ fn in_header(parts: &Parts, authorization: &[u8], algorithm: Algorithm) -> Resul
 impl Claim {
     /// Must the header `name` (lower-case) stay, whatever `Connection` says of it? So for all that was verified.
     pub fn protects(&self, name: &str) -> bool {
-        is_amz(name) || self.signed_headers.contains(name)
+        is_amz(name) || name == "host" || self.signed_headers.contains(name)
     }
 
     /// Is the signature in the query?
@@ -373,14 +373,19 @@ pub(super) fn signature(signature: &str, algorithm: Algorithm) -> Result<Signatu
     })
 }
 
-/// `host` and every `x-amz-*` header is signed, and what is signed is there.
+/// `host` (over HTTP/2 also as `:authority`) and every `x-amz-*` header is signed, and what is signed is there.
 ///
 /// `X-Amz-Security-Token` may be added after signing, as AWS documents for some services: it is proven by comparison.
-pub(super) fn check_coverage(headers: &HeaderMap, signed: &SignedHeaders) -> Result<(), ParseError> {
-    if !signed.contains("host") {
+pub(super) fn check_coverage(parts: &Parts, signed: &SignedHeaders) -> Result<(), ParseError> {
+    let by_authority = signed.contains(header::AUTHORITY);
+    if !signed.contains("host") && !by_authority {
         return Err(ParseError::HostNotSigned);
     }
+    let headers = &parts.headers;
     single(headers, &HOST, "Host")?;
+    if by_authority && parts.version != Version::HTTP_2 {
+        return Err(ParseError::SignedHeaderAbsent(header::AUTHORITY.to_owned()));
+    }
     if let Some(absent) = signed.iter().find(|name| header::values(headers, name).next().is_none()) {
         return Err(ParseError::SignedHeaderAbsent(absent.to_owned()));
     }

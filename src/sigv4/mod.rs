@@ -60,6 +60,9 @@ const TERMINATOR: &str = "aws4_request";
 mod header {
     use http::{HeaderMap, HeaderName, HeaderValue};
 
+    /// Where HTTP/2 has the host. Some clients sign it under this name; the request has a `Host` header all the same.
+    pub(super) const AUTHORITY: &str = ":authority";
+
     pub(super) static CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
     pub(super) static DATE: HeaderName = HeaderName::from_static("x-amz-date");
     pub(super) static REGION_SET: HeaderName = HeaderName::from_static("x-amz-region-set");
@@ -73,6 +76,7 @@ mod header {
     ///
     /// Looks through all headers: they are few, and to hash a name that is no [`HeaderName`] yet takes longer.
     pub(super) fn values<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h HeaderValue> {
+        let name = if name == AUTHORITY { "host" } else { name };
         headers.iter().filter(move |(known, _)| known.as_str() == name).map(|(_, value)| value)
     }
 }

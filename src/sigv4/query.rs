@@ -66,7 +66,7 @@ pub(super) fn claim(parts: &Parts, algorithm: Algorithm) -> Result<Claim, ParseE
     let at = Moment::parse_iso_basic(date.as_bytes()).ok_or(ParseError::Date)?;
     let (access_key_id, scope) = claim::credential(credential, &at, regions.as_deref())?;
     let signed_headers = SignedHeaders::parse(headers).ok_or(ParseError::SignedHeaders)?;
-    claim::check_coverage(&parts.headers, &signed_headers)?;
+    claim::check_coverage(parts, &signed_headers)?;
     let payload = one_of(parts, "X-Amz-Content-Sha256", &header::CONTENT_SHA256)?;
     Ok(Claim {
         access_key_id,

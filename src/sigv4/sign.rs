@@ -99,8 +99,12 @@ pub fn sign(parts: &mut Parts, with: &Signing<'_>) -> Result<Chain, SignError> {
 /// `host`, `x-amz-*`, and of what is wanted `also` that which is there and stays as it is.
 fn covered(headers: &HeaderMap, also: &SignedHeaders) -> SignedHeaders {
     let required = |name: &&str| *name == "host" || is_amz(name);
-    let wanted =
-        |name: &&str| !required(name) && !HOP_BY_HOP.contains(name) && header::values(headers, name).next().is_some();
+    let wanted = |name: &&str| {
+        !required(name)
+            && *name != header::AUTHORITY
+            && !HOP_BY_HOP.contains(name)
+            && header::values(headers, name).next().is_some()
+    };
     SignedHeaders::of(headers.keys().map(HeaderName::as_str).filter(required).chain(also.iter().filter(wanted)))
 }
 

@@ -1,5 +1,7 @@
 //! The list of headers that a signature covers.
 
+use super::header::AUTHORITY;
+
 /// The names of the headers that a signature covers: lower-case, sorted, no repeats. The default is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignedHeaders {
@@ -15,7 +17,9 @@ impl SignedHeaders {
         let separators = list.bytes().enumerate().filter(|&(_, byte)| byte == b';').map(|(at, _)| at);
         ends.extend(separators.chain([list.len()]));
         let parsed = Self { list: list.to_owned(), ends };
-        (parsed.iter().all(is_lower_case_name) && parsed.iter().is_sorted_by(|a, b| a < b)).then_some(parsed)
+        (parsed.iter().all(|name| name == AUTHORITY || is_lower_case_name(name))
+            && parsed.iter().is_sorted_by(|a, b| a < b))
+        .then_some(parsed)
     }
 
     /// These names, in the order of the list.
@@ -72,12 +76,23 @@ mod tests {
 
     #[test]
     fn takes_only_sorted_lower_case_names() {
-        for list in ["host", "host;x-amz-date", "a;a-b;ab;host"] {
+        for list in ["host", "host;x-amz-date", "a;a-b;ab;host", ":authority;host"] {
             assert_eq!(SignedHeaders::parse(list).unwrap().iter().collect::<Vec<_>>().join(";"), list);
         }
-        for list in
-            ["", ";", "host;", ";host", "Host", "x-amz-date;host", "host;host", "host; x-amz-date", "a b", "a:b"]
-        {
+        for list in [
+            "",
+            ";",
+            "host;",
+            ";host",
+            "Host",
+            "x-amz-date;host",
+            "host;host",
+            "host; x-amz-date",
+            "a b",
+            "a:b",
+            ":path",
+            "host;:authority",
+        ] {
             assert_eq!(SignedHeaders::parse(list), None, "{list}");
         }
     }

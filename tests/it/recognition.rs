@@ -15,6 +15,9 @@ use http::{
     request::{Builder, Parts},
 };
 
+/// Of services that botocore has no model of.
+const BY_HAND: &str = include_str!("../../assets/aws/operations.tsv");
+
 struct Sent<'t> {
     service: &'t str,
     operation: &'t str,
@@ -96,10 +99,33 @@ fn all_that_botocore_sends_is_recognised() {
     insta::assert_snapshot!("calls_that_are_not_one_operations_alone", lines.collect::<String>());
 
     let seen: BTreeSet<_> = requests.iter().map(|sent| (sent.service, sent.operation)).collect();
-    let own = |service: &&Service| !matches!(service.id.as_str(), "execute-api" | "lambda-url");
+    let by_hand: BTreeSet<_> = BY_HAND.lines().filter_map(|line| line.split('\t').next()).collect();
+    let own = |service: &&Service| !by_hand.contains(service.id.as_str());
     for service in catalogue.services().iter().filter(own) {
         for operation in service.operations() {
             assert!(seen.contains(&(service.id.as_str(), operation.name)), "{}:{}", service.id, operation.name);
+        }
+    }
+}
+
+/// What botocore leaves out, as it can't stream both ways.
+#[test]
+fn streams_of_transcribe_are_recognised() {
+    for (method, target, operation) in [
+        ("POST", "/stream-transcription", "StartStreamTranscription"),
+        ("POST", "/medical-stream-transcription", "StartMedicalStreamTranscription"),
+        ("POST", "/call-analytics-stream-transcription", "StartCallAnalyticsStreamTranscription"),
+        ("POST", "/medical-scribe-stream", "StartMedicalScribeStream"),
+        ("GET", "/medical-scribe-stream/0a1b", "GetMedicalScribeStream"),
+    ] {
+        for host in ["transcribestreaming.eu-west-1.amazonaws.com", "transcribestreaming-fips.us-east-1.api.aws"] {
+            let region = host.split('.').nth(1).unwrap();
+            let (parts, ()) = Request::builder().method(method).uri(target).body(()).unwrap().into_parts();
+            let host = Catalogue::embedded().host(host).unwrap();
+            let call = host.claim("transcribe", region).unwrap().name(&parts, b"", |_| true).call;
+            let named = call.operation.unwrap();
+            assert_eq!((call.service.as_str(), named.name), ("transcribestreaming", operation));
+            assert_eq!((named.sends_events, named.answers_events), (method == "POST", method == "POST"));
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | `service` | botocore's id, category, name, a line about it; the lines below belong to it up to the next one |
 //! | `protocol` | wire protocols accepted, the SDKs' own first |
 //! | `path` | `once`: the canonical path is encoded once and not normalised (S3) |
+//! | `h2` | `yes`: its SDKs speak HTTP/2 with it, for streams both ways at least |
 //! | `sigv4a` | `yes`: SigV4A is taken for it, at some host at least |
 //! | `target` | prefix of `X-Amz-Target` |
 //! | `xml` | API version, XML namespace of its answers (`-` where the model tells none) |
@@ -62,6 +63,7 @@ pub struct Service {
     pub protocols: Vec<Protocol>,
     /// Is `SigV4A` taken for it, at some of its hosts at least?
     pub takes_sigv4a: bool,
+    pub(super) h2: bool,
     pub(super) path_once: bool,
     pub(super) target: Option<&'static str>,
     pub(super) api_version: Option<&'static str>,
@@ -259,6 +261,7 @@ impl Service {
             about,
             protocols: Vec::new(),
             takes_sigv4a: false,
+            h2: false,
             path_once: false,
             target: None,
             api_version: None,
@@ -293,6 +296,7 @@ impl Service {
             "protocol" => {
                 self.protocols = fields.map(Protocol::from_name).collect::<Option<_>>().ok_or("unknown protocol")?;
             }
+            "h2" => self.h2 = next(fields)? == "yes",
             "path" => self.path_once = next(fields)? == "once",
             "sigv4a" => self.takes_sigv4a = next(fields)? == "yes",
             "target" => self.target = Some(next(fields)?),
@@ -414,6 +418,11 @@ mod tests {
         assert!(operation("bedrock-runtime", "ConverseStream").answers_events);
         let both = operation("bedrock-runtime", "InvokeModelWithBidirectionalStream");
         assert!(both.sends_events && both.answers_events);
+        let speaks_h2 = |host| Catalogue::embedded().host(host).unwrap().speaks_h2();
+        assert!(
+            speaks_h2("transcribestreaming.us-east-1.amazonaws.com") && speaks_h2("kinesis.us-east-1.amazonaws.com")
+        );
+        assert!(!speaks_h2("transcribe.us-east-1.amazonaws.com") && !speaks_h2("s3.amazonaws.com"));
         let takes_sigv4a = |id| Catalogue::embedded().service(id).unwrap().takes_sigv4a;
         assert!(takes_sigv4a("s3") && takes_sigv4a("events") && !takes_sigv4a("dynamodb"));
     }

@@ -229,6 +229,11 @@ impl<'c> Host<'c> {
         self.forms().filter_map(|form| self.service_of(form))
     }
 
+    /// Do the SDKs speak HTTP/2 with it?
+    pub fn speaks_h2(&self) -> bool {
+        self.services().any(|service| service.h2)
+    }
+
     /// Does its name begin with a bucket or an access point, which a path would else begin with?
     pub const fn names_bucket(&self) -> bool {
         matches!(self.prefix, Prefix::Bucket | Prefix::Outpost | Prefix::Point)

@@ -43,9 +43,21 @@ impl Connector {
 
     /// A TLS connection to `host`, whose certificate was verified.
     pub(super) async fn dial(&self, host: &str) -> Result<TlsStream<TcpStream>, DialError> {
+        self.dial_offering(&[b"http/1.1"], host).await
+    }
+
+    /// The same, for HTTP/2 if `host` takes it.
+    pub(super) async fn dial_for_streams(&self, host: &str) -> Result<TlsStream<TcpStream>, DialError> {
+        self.dial_offering(&[b"h2", b"http/1.1"], host).await
+    }
+
+    async fn dial_offering(&self, protocols: &[&[u8]], host: &str) -> Result<TlsStream<TcpStream>, DialError> {
+        let protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let name = ServerName::try_from(host.to_owned()).map_err(|error| DialError::Tls(error.to_string()))?;
         let tcp = self.tcp(host).await?;
-        let handshake = timeout(HANDSHAKE, self.tls.connect(name, tcp)).await.map_err(|_| DialError::TimedOut)?;
+        let handshake = timeout(HANDSHAKE, self.tls.with_alpn(protocols).connect(name, tcp))
+            .await
+            .map_err(|_| DialError::TimedOut)?;
         handshake.map_err(|error| DialError::Tls(io_cause(&error)))
     }
 

@@ -34,14 +34,22 @@ pub(super) struct Link {
     pub(super) thread: usize,
     sender: http1::SendRequest<RequestBody>,
     /// None once it is closed.
-    connection: Option<http1::Connection<TokioIo<TlsStream<TcpStream>>, RequestBody>>,
+    connection: Option<Connection>,
+}
+
+type Connection = http1::Connection<TokioIo<TlsStream<TcpStream>>, RequestBody>;
+
+/// Speaks HTTP/1.1 over `tls`.
+pub(super) async fn handshake(
+    tls: TlsStream<TcpStream>,
+) -> Result<(http1::SendRequest<RequestBody>, Connection), CallError> {
+    http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(tls)).await.map_err(CallError::Broke)
 }
 
 impl Link {
     /// Speaks HTTP/1.1 over `tls`, which `thread` hears of.
     pub(super) async fn open(tls: TlsStream<TcpStream>, thread: usize) -> Result<Box<Self>, CallError> {
-        let opened = http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(tls)).await;
-        let (sender, connection) = opened.map_err(CallError::Broke)?;
+        let (sender, connection) = handshake(tls).await?;
         Ok(Box::new(Self { thread, sender, connection: Some(connection) }))
     }
 
@@ -77,15 +85,15 @@ impl Link {
     }
 }
 
-/// The body of a cloud host's answer. Read to its end, it gives its connection back; dropped before, it closes it.
-pub(in crate::gateway) struct CloudBody {
+/// The body of an answer. Read to its end, it gives its connection back; dropped before, it closes it.
+pub(in crate::gateway) struct LinkBody {
     body: Incoming,
     /// None once the body needs it no more.
     link: Option<Box<Link>>,
     home: Arc<Pool>,
 }
 
-impl CloudBody {
+impl LinkBody {
     /// `body`, which comes over `link`, which belongs into `home`.
     pub(super) fn new(body: Incoming, link: Box<Link>, home: Arc<Pool>) -> Self {
         let mut body = Self { body, link: Some(link), home };
@@ -120,7 +128,7 @@ impl CloudBody {
     }
 }
 
-impl Body for CloudBody {
+impl Body for LinkBody {
     type Data = Bytes;
     type Error = hyper::Error;
 

@@ -1,21 +1,37 @@
 //! The way to the cloud: pooled, verified TLS connections, kept alive between calls.
 
 mod connector;
+mod conversation;
 mod dns;
+mod http2;
 mod link;
 mod pool;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
+use bytes::Bytes;
 use http::{Request, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use tokio::net::TcpStream;
 
-use self::{connector::Connector, dns::Resolver, link::Link, pool::Pools};
-use super::body::RequestBody;
+use self::{
+    connector::Connector,
+    conversation::{Conversation, converse},
+    dns::Resolver,
+    link::{Link, LinkBody},
+    pool::Pools,
+};
+use super::body::{BodyError, RequestBody};
 use crate::model::host_pattern::HostPattern;
 
-pub(super) use self::{connector::DialError, link::CloudBody, pool::Pool};
+pub(super) use self::{connector::DialError, pool::Pool};
 
 /// Where a dial that is not by DNS goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +73,12 @@ pub(super) enum CallError {
     Dial(#[from] DialError),
     #[error("the call failed")]
     Broke(#[source] hyper::Error),
+    #[error("the request names no host that HTTP/2 could name")]
+    NoHost,
+    #[error("the request broke off")]
+    Request(#[source] BodyError),
+    #[error("the call failed")]
+    Stream(#[source] h2::Error),
 }
 
 /// Calls cloud hosts.
@@ -86,6 +108,10 @@ impl Upstream {
         thread: usize,
         mut request: Request<RequestBody>,
     ) -> Result<CloudResponse, CallError> {
+        if let RequestBody::Events(_) = request.body() {
+            let tls = Box::pin(self.connector.dial_for_streams(&pool.host)).await?;
+            return Ok(Box::pin(converse(tls, request)).await?.map(|body| CloudBody::Conversation(Box::new(body))));
+        }
         let called = loop {
             let Some(kept) = pool.take(thread) else {
                 // Boxed: a call that need not dial shall not keep room for it.
@@ -102,7 +128,7 @@ impl Upstream {
             }
         };
         let (answer, link) = called.map_err(|failed| CallError::Broke(failed.into_error()))?;
-        Ok(answer.map(|body| CloudBody::new(body, link, Arc::clone(pool))))
+        Ok(answer.map(|body| CloudBody::Link(LinkBody::new(body, link, Arc::clone(pool)))))
     }
 
     /// A TCP connection to `host`, which need not be a cloud's, for a tunnel.
@@ -121,19 +147,52 @@ pub(super) fn in_origin_form(uri: &mut Uri) {
 /// The answer of a cloud host.
 pub(super) type CloudResponse = Response<CloudBody>;
 
+/// Its body.
+pub(super) enum CloudBody {
+    /// Comes while the request goes on.
+    Conversation(Box<Conversation>),
+    /// Comes over a connection that is kept.
+    Link(LinkBody),
+}
+
+impl Body for CloudBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Conversation(body) => Pin::new(body).poll_frame(cx),
+            Self::Link(body) => {
+                Pin::new(body).poll_frame(cx).map(|next| next.map(|frame| frame.map_err(BodyError::Cloud)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Conversation(body) => body.is_end_stream(),
+            Self::Link(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Conversation(body) => body.size_hint(),
+            Self::Link(body) => body.size_hint(),
+        }
+    }
+}
+
 fn tls(extra_roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, UpstreamError> {
     let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     for root in extra_roots {
         roots.add(root).map_err(UpstreamError::Root)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(UpstreamError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+        .map_err(UpstreamError::Tls)?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Why a call got no answer, read off the error's chain of causes.

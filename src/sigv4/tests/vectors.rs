@@ -293,3 +293,49 @@ fn one_changed_byte_is_refused() {
     // Without meaning: the case of a header's name, a space more or less, another way to the same folder.
     assert!(refused > 60_000 && meaningless < 1500, "{refused} refused, {meaningless} without meaning");
 }
+
+/// The SDK for JavaScript signs so over HTTP/2 (made with its signer, `@smithy/signature-v4`).
+#[test]
+fn a_host_signed_as_authority() {
+    const HOST: &str = "service.us-east-1.amazonaws.com";
+    let authorization = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+                         SignedHeaders=:authority;content-type;x-amz-content-sha256;x-amz-date, \
+                         Signature=2ab352d98e27305af456ddfe455f4db131b587fe82bdcbef7eeb324dca68635c";
+    let headers = |host: &'static str| {
+        [
+            ("host", host),
+            ("content-type", "application/vnd.amazon.eventstream"),
+            ("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-EVENTS"),
+            ("x-amz-date", "20150830T123600Z"),
+            ("authorization", authorization),
+        ]
+        .map(|(name, value)| (name, value.as_bytes()))
+    };
+    let signer = Signer::new(PathStyle::EncodedTwice);
+    let over = |version, host| {
+        let mut parts = parts_of("POST", "/stream", headers(host)).unwrap();
+        parts.version = version;
+        parts
+    };
+    assert!(signer.accepts(&over(http::Version::HTTP_2, HOST), b"", now()));
+    assert!(!signer.accepts(&over(http::Version::HTTP_2, "other.us-east-1.amazonaws.com"), b"", now()));
+    let absent = parse(&over(http::Version::HTTP_11, HOST)).unwrap_err();
+    assert_eq!(absent, ParseError::SignedHeaderAbsent(":authority".to_owned()));
+    // It is never signed so again.
+    let mut parts = over(http::Version::HTTP_2, HOST);
+    let claim = parse(&parts).unwrap();
+    assert!(claim.protects("host"));
+    let key = SigningKey::of(Signer::ID, &signer.secret, signer.scope.clone());
+    let signing = Signing {
+        access_key_id: Signer::ID,
+        key: &key,
+        session_token: None,
+        style: PathStyle::EncodedTwice,
+        also: &claim.signed_headers,
+        payload: claim.payload.unwrap(),
+        now: now(),
+    };
+    sign(&mut parts, &signing).unwrap();
+    let authorization = parts.headers["authorization"].to_str().unwrap();
+    assert!(authorization.contains("SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date,"));
+}

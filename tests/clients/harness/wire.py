@@ -54,8 +54,9 @@ class Connection:
         self.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         return read_response(self.reader, to_connect=True)
 
-    def start_tls(self, ca: Path, server_name: str | None) -> None:
+    def start_tls(self, ca: Path, server_name: str | None, alpn: tuple[str, ...] = ()) -> None:
         context = ssl.create_default_context(cafile=str(ca))
+        context.set_alpn_protocols(list(alpn))
         context.check_hostname = server_name is not None
         self.socket = context.wrap_socket(self.socket, server_hostname=server_name)
         self.reader = self.socket.makefile("rb")
@@ -70,12 +71,14 @@ class Connection:
             return True
 
 
-def tunnel(address: tuple[str, int], ca: Path, host: str, server_name: str | None = None) -> Connection:
+def tunnel(
+    address: tuple[str, int], ca: Path, host: str, server_name: str | None = None, alpn: tuple[str, ...] = ()
+) -> Connection:
     """CONNECT to `host`, then TLS with its name (or another)."""
     connection = Connection(address)
     answer = connection.connect(f"{host}:443")
     assert answer.status == 200, answer
-    connection.start_tls(ca, server_name or host)
+    connection.start_tls(ca, server_name or host, alpn)
     return connection
 
 

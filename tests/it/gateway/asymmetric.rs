@@ -238,3 +238,26 @@ async fn chunks_of_the_other_kind_are_refused() {
         assert!(answer.text().contains(&format!("({form}) is not accepted")), "{}", answer.text());
     }
 }
+
+/// What AWS's signer has no form for, and no service takes: messages signed with SigV4A, or with SigV4 behind a head of
+/// SigV4A.
+#[tokio::test]
+async fn event_streams_behind_it_are_refused() {
+    let site = Site::start().await;
+    for form in ["STREAMING-AWS4-HMAC-SHA256-EVENTS", "STREAMING-AWS4-ECDSA-P256-SHA256-EVENTS"] {
+        let signature = site.key.asymmetric_of("PUT", S3, "/bucket/key", &[], form, ("s3", "us-*"));
+        let head =
+            format!("PUT /bucket/key HTTP/1.1\r\nHost: {S3}\r\n{signature}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+        let answer = refused(&site, S3, head).await;
+        assert!(matches!(answer.status(), 400 | 403), "{}", answer.text());
+        // Of a service that has event streams both ways, none takes SigV4A at all.
+        let host = super::events::BEDROCK;
+        let path = "/model/nova/invoke-with-bidirectional-stream";
+        let signature = site.key.asymmetric_of("POST", host, path, &[], form, ("bedrock", "us-*"));
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{signature}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+        let answer = refused(&site, host, head).await;
+        assert!(matches!(answer.status(), 400 | 403), "{}", answer.text());
+        assert!(answer.text().contains("not accepted") || answer.text().contains("must be"), "{}", answer.text());
+    }
+}

@@ -13,21 +13,21 @@ use csg::{clock::Clock, model::Outcome};
 
 use crate::harness::{Call, Key, Site, Tls};
 
-const BEDROCK: &str = "bedrock-runtime.us-east-1.amazonaws.com";
+pub(super) const BEDROCK: &str = "bedrock-runtime.us-east-1.amazonaws.com";
 
 /// Signs messages as AWS's own code does.
-struct Stream<'k> {
-    key: &'k Key,
-    previous: String,
+pub(super) struct Stream<'k> {
+    pub(super) key: &'k Key,
+    pub(super) previous: String,
 }
 
 impl Stream<'_> {
     /// The frame of an event with this payload, or of the end.
-    fn frame(&mut self, payload: Option<&str>) -> Vec<u8> {
+    pub(super) fn frame(&mut self, payload: Option<&str>) -> Vec<u8> {
         self.frame_at(payload, SystemTime::from(Clock::system().now()))
     }
 
-    fn frame_at(&mut self, payload: Option<&str>, at: SystemTime) -> Vec<u8> {
+    pub(super) fn frame_at(&mut self, payload: Option<&str>, at: SystemTime) -> Vec<u8> {
         let identity = Credentials::new(&self.key.id, &self.key.secret, None, None, "test").into();
         let builder = v4::SigningParams::builder().identity(&identity).region("us-east-1").name("bedrock");
         let params = builder.time(at).settings(()).build().unwrap();
@@ -41,17 +41,17 @@ impl Stream<'_> {
     }
 }
 
-fn event(payload: &str) -> Message {
+pub(super) fn event(payload: &str) -> Message {
     Message::new(payload.to_owned()).add_header(Header::new(":event-type", HeaderValue::String("chunk".into())))
 }
 
-fn encoded(message: &Message) -> Vec<u8> {
+pub(super) fn encoded(message: &Message) -> Vec<u8> {
     let mut frame = Vec::new();
     write_message_to(message, &mut frame).unwrap();
     frame
 }
 
-fn signature_in(authorization: &str) -> String {
+pub(super) fn signature_in(authorization: &str) -> String {
     authorization.rsplit_once("Signature=").unwrap().1.trim().to_owned()
 }
 
@@ -141,15 +141,7 @@ async fn a_wrong_message_ends_the_stream_before_it_arrives() {
         assert_message(&mut call, &mut cloud, Some("first")).await;
         let other = Key { secret: "another".to_owned(), ..site.key.clone() };
         let second = match case {
-            "tampered" => {
-                let mut frame = stream.frame(Some("second"));
-                let at = frame.len() - 10;
-                frame[at] ^= 1;
-                let sum = crc(&frame[..frame.len() - 4]);
-                let end = frame.len() - 4;
-                frame[end..].copy_from_slice(&sum);
-                frame
-            }
+            "tampered" => tampered(stream.frame(Some("second"))),
             "replayed" => first,
             "of another key" => Stream { key: &other, previous: stream.previous.clone() }.frame(Some("second")),
             "cut" => stream.frame(Some("second"))[..50].to_vec(),
@@ -193,6 +185,15 @@ async fn an_event_stream_where_none_belongs_is_refused() {
     assert_eq!(answer.status(), 403);
     assert!(answer.text().contains("STREAMING-AWS4-HMAC-SHA256-EVENTS"), "{}", answer.text());
     assert!(site.cloud.is_quiet().await);
+}
+
+/// With another payload, and check sums that hide it.
+pub(super) fn tampered(mut frame: Vec<u8>) -> Vec<u8> {
+    let (at, end) = (frame.len() - 10, frame.len() - 4);
+    frame[at] ^= 1;
+    let sum = crc(&frame[..end]);
+    frame[end..].copy_from_slice(&sum);
+    frame
 }
 
 fn crc(bytes: &[u8]) -> [u8; 4] {

@@ -210,7 +210,7 @@ impl Root {
 /// One for all tests: making it takes a while.
 static ROOT: LazyLock<Root> = LazyLock::new(Root::new);
 
-fn tls(identity: Identity) -> ServerConfig {
+pub(super) fn tls(identity: Identity) -> ServerConfig {
     let names = ["*.amazonaws.com", "*.us-east-1.amazonaws.com", "*.eu-west-1.amazonaws.com"];
     match identity {
         Identity::Right => ROOT.leaf(&[&names[..], &["*.ddb.us-east-1.amazonaws.com", "*.global.api.aws"]].concat()),

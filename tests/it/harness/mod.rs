@@ -12,6 +12,7 @@
 
 mod chunks;
 mod cloud;
+mod h2;
 mod log;
 mod panics;
 mod presign;
@@ -26,6 +27,7 @@ use csg::clock::Clock;
 pub(crate) use self::{
     chunks::Chunks,
     cloud::{Call, Cloud, Identity},
+    h2::{Answering, H2Call, H2Client, H2Cloud, Talk, answered},
     log::Log,
     presign::Presigning,
     signer::{Key, Signed, sha256},

@@ -119,8 +119,13 @@ impl Key {
 
     /// Fails unless the request that reached the cloud is rightly signed with this key, in all that is signed.
     pub(crate) fn verify(&self, call: &Call, body: &[u8]) {
-        let Head { first, headers } = &call.head;
-        let authorization = call.head.header("authorization").expect("an Authorization header");
+        self.verify_head(&call.head, body);
+    }
+
+    /// The same of a head alone, whichever way it came.
+    pub(crate) fn verify_head(&self, head: &Head, body: &[u8]) {
+        let Head { first, headers } = head;
+        let authorization = head.header("authorization").expect("an Authorization header");
         let field = |name: &str| {
             let value = authorization.split_once(&format!("{name}=")).unwrap().1;
             value.split(',').next().unwrap().trim().to_owned()
@@ -130,8 +135,8 @@ impl Key {
             panic!("{authorization}")
         };
         assert_eq!(*id, self.id);
-        assert_eq!(call.head.header("x-amz-security-token"), self.token.as_deref());
-        let date = call.head.header("x-amz-date").expect("an X-Amz-Date header");
+        assert_eq!(head.header("x-amz-security-token"), self.token.as_deref());
+        let date = head.header("x-amz-date").expect("an X-Amz-Date header");
         assert!(date.starts_with(day.as_str()), "{date} {day}");
         let signed = field("SignedHeaders");
         let by_signer = ["x-amz-date", "x-amz-security-token"];
@@ -141,7 +146,7 @@ impl Key {
             .filter(|(name, _)| signed.split(';').any(|signed| signed == *name) && !by_signer.contains(name));
         let mut parts = first.split(' ');
         let (method, target) = (parts.next().unwrap(), parts.next().unwrap());
-        let payload = match call.head.header("x-amz-content-sha256") {
+        let payload = match head.header("x-amz-content-sha256") {
             Some(hash) => {
                 if !hash.starts_with("STREAMING-") && hash != "UNSIGNED-PAYLOAD" {
                     assert_eq!(hash, sha256(body));
@@ -150,10 +155,10 @@ impl Key {
             }
             None => SignableBody::Bytes(body),
         };
-        let uri = format!("https://{}{target}", call.head.header("host").unwrap());
+        let uri = format!("https://{}{target}", head.header("host").unwrap());
         let request = SignableRequest::new(method, uri, headers, payload).unwrap();
         let key = Self { at: read_date(date), ..self.clone() };
-        assert_eq!(key.calculate(request, service, region).signature(), field("Signature"), "{:?}", call.head);
+        assert_eq!(key.calculate(request, service, region).signature(), field("Signature"), "{head:?}");
     }
 }
 

@@ -201,6 +201,13 @@ impl Site {
         within("the TLS handshake", handshake(self.proxied(host).await, config, host)).await.unwrap()
     }
 
+    /// The same for a client that offers HTTP/2 before HTTP/1.1.
+    pub(crate) async fn tunnel_offering_h2(&self, host: &str) -> Tls {
+        let mut config = self.client();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        within("the TLS handshake", handshake(self.proxied(host).await, config, host)).await.unwrap()
+    }
+
     /// How clients of the gateway speak TLS.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
