@@ -62,6 +62,7 @@ lay_out() {
     install -D -m 644 LICENSE "$dist/rpm/usr/share/licenses/$name/LICENSE"
 
     install -D -m 644 -t "$share/doc/$name" README.md
+    install -D -m 644 -t "$share/apparmor/extra-profiles" packaging/apparmor/usr.bin.csg
     if [[ -d systemd ]]; then
         lay_units
     fi
@@ -76,6 +77,7 @@ lay_units() {
     done
     install -D -m 644 systemd/csg.sysusers "$root/usr/lib/sysusers.d/csg.conf"
     install -D -m 644 systemd/csg.tmpfiles "$root/usr/lib/tmpfiles.d/csg.conf"
+    install -D -m 644 packaging/csg.catalog "$root/usr/lib/systemd/catalog/csg.catalog"
 }
 
 debian_changelog() {

@@ -54,7 +54,7 @@ impl Running {
     /// Waits until a part of the appliance ends without having been asked to: the rest is of no use then.
     pub async fn broken(&mut self) {
         if let Some(Err(error)) = self.tasks.join_next().await {
-            tracing::error!(%error, "a part of the appliance failed");
+            tracing::error!(name: "broken", %error, "a part of the appliance failed");
         }
     }
 
@@ -71,7 +71,7 @@ impl Running {
         if tokio::task::spawn_blocking(move || audit.close()).await.is_err() {
             tracing::error!("the audit log could not be closed");
         }
-        tracing::info!("stopped");
+        tracing::info!(name: "stopped", "stopped");
     }
 }
 

@@ -58,6 +58,7 @@ impl Sockets {
 
 /// Tells systemd that calls are taken, and lets its watchdog know for as long as the appliance is well.
 pub fn ready(running: &Running, clock: Clock) {
+    tracing::info!(name: "ready", url = %running.console_url, "ready");
     tell(&[NotifyState::Ready, NotifyState::Status(&format!("The console is at {}", running.console_url))]);
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
     let pulse = running.pulse();

@@ -60,6 +60,7 @@ impl Writer {
             if let Err(error) = self.days.append(day, of_day, &rollup, &self.last_use) {
                 if pause == FIRST_PAUSE {
                     tracing::error!(
+                        name: "audit_failing",
                         %error,
                         "audit records can't be written; make room or mend the permissions of {}. \
                          They are kept in memory meanwhile; once that is full, audit.on_failure says what happens to calls",
@@ -76,7 +77,7 @@ impl Writer {
                 continue;
             }
             if pause != FIRST_PAUSE {
-                tracing::info!("audit records are written again; none was lost");
+                tracing::info!(name: "audit_works", "audit records are written again; none was lost");
                 pause = FIRST_PAUSE;
                 self.queue.set_failing(false);
             }

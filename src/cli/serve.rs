@@ -25,7 +25,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
-    app::logging::start(&config.log);
+    // Until the end of this function, which writes what is on its way to the log file.
+    let _logging = app::logging::start(&config.log);
     let sockets = Sockets::handed_over()?;
     let runtime = tokio::runtime::Runtime::new().context("can't start the runtime")?;
     let outcome = runtime.block_on(async {

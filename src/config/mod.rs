@@ -7,4 +7,6 @@ mod units;
 mod values;
 
 pub use raw::{Problem, Problems};
-pub use resolved::{Audit, Config, Console, ConsoleTls, DEFAULT_FILE, Gateway, Log, LogFormat, OnFailure, Upstream};
+pub use resolved::{
+    Audit, Config, Console, ConsoleTls, DEFAULT_FILE, Gateway, Log, LogDestination, LogFormat, OnFailure, Upstream,
+};

@@ -46,6 +46,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("gateway.passthrough", Kind::Texts),
     ("gateway.require_sni", Kind::Bool),
     ("gateway.spool_dir", Kind::Text),
+    ("log.file", Kind::Text),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
     ("secrets.key_file", Kind::Text),

@@ -98,6 +98,20 @@ pub struct Log {
     pub level: tracing::level_filters::LevelFilter,
     /// How a line looks.
     pub format: LogFormat,
+    /// The file, besides the journal or standard error.
+    pub file: LogDestination,
+}
+
+/// Which file the log is written to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LogDestination {
+    /// As a service, the one in the directory that systemd has for its logs; else none.
+    #[default]
+    Auto,
+    /// This one.
+    File(PathBuf),
+    /// None.
+    Off,
 }
 
 /// How a log line looks.
@@ -169,7 +183,11 @@ impl Default for Config {
             console: Console { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3129)), tls: ConsoleTls::default() },
             upstream: Upstream::default(),
             key_file: None,
-            log: Log { level: tracing::level_filters::LevelFilter::INFO, format: LogFormat::Text },
+            log: Log {
+                level: tracing::level_filters::LevelFilter::INFO,
+                format: LogFormat::Text,
+                file: LogDestination::default(),
+            },
             audit: Audit { retention: Duration::from_hours(400 * 24), on_failure: OnFailure::Deny },
         }
     }
@@ -210,6 +228,7 @@ impl Resolver {
             log: Log {
                 level: self.text("log.level", values::level).unwrap_or(default.log.level),
                 format: self.text("log.format", values::log_format).unwrap_or(default.log.format),
+                file: self.text("log.file", values::log_file).unwrap_or_default(),
             },
             audit: Audit {
                 retention: self.text("audit.retention", values::retention).unwrap_or(default.audit.retention),
@@ -318,7 +337,7 @@ mod tests {
             console.listen = "[::]:3129"
             console.tls = { cert = "/etc/csg/console.pem", key = "/etc/csg/console.key" }
             secrets.key_file = "/run/key"
-            log = { level = "debug", format = "json" }
+            log = { level = "debug", format = "json", file = "/var/log/gateway.log" }
             audit = { retention = "2w", on_failure = "allow" }
             [upstream]
             ca_file = "/etc/roots.pem"

@@ -9,7 +9,7 @@ use std::{
 
 use tracing::level_filters::LevelFilter;
 
-use super::{ConsoleTls, LogFormat, OnFailure, units};
+use super::{ConsoleTls, LogDestination, LogFormat, OnFailure, units};
 use crate::{gateway::Address, model::HostPattern};
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -87,6 +87,16 @@ pub(super) fn level(text: &str) -> Result<LevelFilter, String> {
         .ok()
         .filter(|_| known)
         .ok_or_else(|| format!("must be one of \"error\", \"warn\", \"info\", \"debug\", \"trace\", not \"{text}\""))
+}
+
+/// A file is named from the root: a service runs there, and its user's shell elsewhere.
+pub(super) fn log_file(text: &str) -> Result<LogDestination, String> {
+    match text {
+        "" => Ok(LogDestination::Auto),
+        "off" => Ok(LogDestination::Off),
+        _ if text.starts_with('/') => Ok(LogDestination::File(PathBuf::from(text))),
+        _ => Err(format!("must be a file named from the root, or \"off\", not \"{text}\"")),
+    }
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {

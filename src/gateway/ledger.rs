@@ -63,6 +63,11 @@ impl Ledger {
         self.record.as_ref().map_or("", |record| &record.id)
     }
 
+    /// What is known until now.
+    pub(super) const fn record(&self) -> Option<&CallRecord> {
+        self.record.as_ref()
+    }
+
     /// Will the record be kept? If not, the call must not leave unless the installation allows that.
     pub(super) const fn has_place(&self) -> bool {
         self.slot.is_some()

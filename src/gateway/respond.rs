@@ -15,8 +15,14 @@ use crate::{
 pub(super) fn respond(rejection: &Rejection, dialect: Dialect<'_>, mut ledger: Ledger) -> Response<ResponseBody> {
     let rendered = render(&rejection.refusal, dialect, ledger.id());
     let (status, outcome) = verdict(rejection.refusal.blame());
+    let record = ledger.record();
     tracing::info!(
         id = ledger.id(),
+        client = record.map(|record| &*record.client),
+        request = record.and_then(|record| record.request.as_ref()).map(tracing::field::display),
+        user = record.and_then(|record| record.user.as_ref()).map(tracing::field::display),
+        service = record.and_then(|record| record.service.as_ref()).map(tracing::field::display),
+        operation = record.and_then(|record| record.operation.as_deref()),
         stage = ?rejection.stage,
         code = rendered.code,
         reason = %rejection.refusal,

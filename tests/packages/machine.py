@@ -11,7 +11,10 @@ from harness.paths import REPOSITORY
 from harness.process import Process
 from release import run
 
-DEBIAN = REPOSITORY / "tests/.cache/debian-root.tar"
+ROOTS = {
+    "debian": REPOSITORY / "tests/.cache/debian-root.tar",
+    "debian-systemd": REPOSITORY / "tests/.cache/debian-systemd.tar",
+}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What a packager or the system itself writes down about what happened; cron's and apt's are not there.
 NOTES = (
@@ -36,8 +39,8 @@ class Machine:
         root.mkdir(parents=True)
         # In memory, where that can be had: thousands of small files that live for seconds.
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "machine", root], check=False, capture_output=True)
-        if kind == "debian":
-            subprocess.run(["tar", "-xf", DEBIAN, "-C", root], check=True)
+        if kind in ROOTS:
+            subprocess.run(["tar", "-xf", ROOTS[kind], "-C", root], check=True)
         else:
             self._lay_busybox()
         self._processes: list[Process] = []

@@ -1,7 +1,6 @@
 """The Debian package: what is in it, and its life on a machine with data and traffic."""
 
 import filecmp
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from harness.paths import CSG, REPOSITORY
 from harness.process import wait_until
 from machine import Machine, difference
 from release import NAME, Release, run, units
+from traffic import Traffic
 
 OLDER_CONFIGURATION = "# An older version's.\n"
 
@@ -32,6 +32,8 @@ def test_content(release: Release, tmp_path: Path):
         *(f"usr/lib/systemd/system/{unit}" for unit in units()),
         "usr/lib/sysusers.d/csg.conf",
         "usr/lib/tmpfiles.d/csg.conf",
+        "usr/lib/systemd/catalog/csg.catalog",
+        "usr/share/apparmor/extra-profiles/usr.bin.csg",
     ):
         assert (tmp_path / path).stat().st_size > 0, path
     depends = run("dpkg-deb", "--field", release.deb, "Depends").strip()
@@ -145,35 +147,3 @@ class Service:
     def stop(self) -> None:
         if self.gateway.running().child.poll() is None:
             assert self.gateway.stop() == 0
-
-
-class Traffic:
-    """Calls, one after the other, while something else happens."""
-
-    def __init__(self, way: Way):
-        self.client = way.boto3("dynamodb", retries={"total_max_attempts": 1})
-        self.calls = 0
-        self.failures: list[str] = []
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        while not self._end.is_set():
-            try:
-                self.client.list_tables()
-            except Exception as error:
-                self.failures.append(repr(error))
-            self.calls += 1
-
-    def wait_for_more(self) -> None:
-        seen = self.calls
-        wait_until(lambda: self.calls >= seen + 3, 30, "three more calls")
-
-    def __enter__(self) -> "Traffic":
-        self._thread.start()
-        self.wait_for_more()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()

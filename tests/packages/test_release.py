@@ -1,13 +1,19 @@
 """The release as a whole: made anew it is the same; the sums are right; pages, completions and README say what is there."""
 
 import gzip
+import json
 import os
 import re
 import tarfile
+import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import executable
+from harness.gateway import Gateway
 from harness.paths import CSG, REPOSITORY
+from harness.process import Process, wait_until
 from release import Release, run
 
 
@@ -67,6 +73,49 @@ def test_the_commands_of_the_readme(release: Release, make_machine: Callable):
     assert not machine.path("/usr/bin/csg").exists() and not machine.path("/etc/csg").exists()
     machine.run("sh", "-c", inside + own, user="dora", env={"HOME": "/home/dora"})
     assert machine.run("/home/dora/csg/bin/csg", "version", user="dora").startswith("csg ")
+
+
+def test_the_executable_is_what_the_page_says(make_gateway: Callable, say: Callable):
+    gateway = make_gateway({})
+    assert gateway.stop() == 0
+    # The disk has been read, and the machine may have had something else to do for a moment.
+    milliseconds = min(start(gateway) for _ in range(5))
+    resident = gateway.start().running().status_kib("VmRSS") / 1024
+    size = CSG.stat().st_size / (1 << 20)
+    found = executable.properties(CSG) | {
+        "size": "at most 25 MiB" if size <= 25 else f"{size:.1f} MiB",
+        "ready with existing data": "within 100 ms" if milliseconds < 100 else f"after {milliseconds:.0f} ms",
+        "resident while idle": "below 30 MiB" if resident < 30 else f"{resident:.1f} MiB",
+    }
+    assert found == executable.table(REPOSITORY / "docs/hardening.md")
+    say(f"release: {size:.1f} MiB, ready after {milliseconds:.0f} ms, {resident:.1f} MiB resident")
+
+
+def start(gateway: Gateway) -> float:
+    """How long it takes until it answers, in milliseconds."""
+    began = time.monotonic()
+    gateway.process = Process([CSG, "serve", "--config", gateway.configuration], gateway.folder / "csg.log")
+    wait_until(gateway.is_healthy, 30, "GET /healthz to answer 200", every=0.001)
+    took = time.monotonic() - began
+    assert gateway.stop() == 0
+    return took * 1000
+
+
+def test_it_says_what_it_is():
+    told = json.loads(run(CSG, "version", "--json"))
+    assert told["version"] == tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["package"]["version"]
+    [schema] = re.findall(r"CURRENT: u\d+ = (\d+);", (REPOSITORY / "src/store/schema.rs").read_text())
+    assert told["schema"] == int(schema)
+    # A build for debugging, or from an archive of the sources, does not know.
+    assert told["commit"] is None or re.fullmatch("[0-9a-f]{12}(-modified)?", told["commit"])
+
+
+def test_nothing_forbids_arm64():
+    """By reading; `.ci/run` compiles it where Rust's library for that target is installed."""
+    run("cargo", "tree", "--locked", "--target", "aarch64-unknown-linux-gnu", cwd=REPOSITORY)
+    bound = re.compile(r"target_arch|(core|std)::arch\b|\basm!|target_pointer_width")
+    for path in (*(REPOSITORY / "src").rglob("*.rs"), REPOSITORY / "build.rs", REPOSITORY / "Cargo.toml"):
+        assert not bound.search(path.read_text()), path
 
 
 def test_made_anew_it_is_the_same(release: Release, tmp_path: Path):

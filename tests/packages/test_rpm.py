@@ -30,6 +30,8 @@ def test_content(release: Release, tmp_path: Path):
         *(f"/usr/lib/systemd/system/{unit}" for unit in units()),
         "/usr/lib/sysusers.d/csg.conf",
         "/usr/lib/tmpfiles.d/csg.conf",
+        "/usr/lib/systemd/catalog/csg.catalog",
+        "/usr/share/apparmor/extra-profiles/usr.bin.csg",
     ):
         assert files[path] == ("-rw-r--r--", "root", "root"), path
     assert query(release, "--configfiles").split() == ["/etc/csg/csg.toml"]
