@@ -377,8 +377,15 @@ def xml_namespace(model):
     return spaces.pop() if spaces else "-"
 
 
-# Services that have no model because the customer says what they do. Their one operation is called as in IAM.
-OWN = {"execute-api": "Invoke", "lambda-url": "InvokeFunctionUrl"}
+# Services that have no model because the customer says what they do. Their operations are called as in IAM: one for all
+# that is sent there, or one for each method.
+OWN = {
+    "appsync-api": {"*": "GraphQL"},
+    "execute-api": {"*": "Invoke"},
+    "lambda-url": {"*": "InvokeFunctionUrl"},
+    "opensearch-collection": {"*": "APIAccessAll"},
+    "opensearch-domain": {method: f"ESHttp{method.title()}" for method in "DELETE GET HEAD PATCH POST PUT".split()},
+}
 
 # Methods of a customer's API that apigatewaymanagementapi's clients call below the stage.
 STAGED = "/{stage}/@connections/{connectionId}"
@@ -437,7 +444,11 @@ def main():
         category, name, about = describe(service, names)
         if service in OWN:
             details, found = [["protocol", "rest-json"]], known_by_hand(service, world)
-            lines = [["op", OWN[service], "-", "*", "*"]]
+            lines = [
+                ["op", name, "-", method, path]
+                for method, name in OWN[service].items()
+                for path in (["*"] if method == "*" else ["/", "/{path+}"])
+            ]
         else:
             details, found, lines = modelled(service, partition_of, world, reviewed)
         hosts += len(found)

@@ -37,7 +37,7 @@ def within(team_within: Team) -> Way:
         ("lambda", "get_function", {"FunctionName": f"{OTHER}:function:f"}, {}, "AccessDeniedException"),
         ("lambda", "list_event_source_mappings", {"EventSourceArn": f"arn:aws:sqs:us-east-1:{OTHER}:q"}, {}, "AccessDeniedException"),
         ("lambda", "list_event_source_mappings", {"FunctionName": f"{OTHER}:function:f"}, {}, "AccessDeniedException"),
-        ("codeartifact", "describe_domain", {"domain": "d", "domainOwner": OTHER}, {}, "AccessDeniedException"),
+        ("codeartifact", "describe_domain", {"domain": "papers", "domainOwner": OTHER}, {}, "AccessDeniedException"),
         ("s3", "copy_object", {"Bucket": "b", "Key": "k", "CopySource": f"arn:aws:s3:us-east-1:{OTHER}:accesspoint/p/object/k"}, S3, "AccessDenied"),
         ("s3", "copy_object", {"Bucket": "b", "Key": "k", "CopySource": "b/k", "ExpectedSourceBucketOwner": OTHER}, S3, "AccessDenied"),
         ("glacier", "list_vaults", {"accountId": OTHER}, {}, "AccessDeniedException"),
