@@ -69,10 +69,13 @@ pub(super) async fn verify<'t>(
     let now = deps.clock.now();
     claim.check_clock(now).map_err(|_| reject(untimely(&claim, now)))?;
     let Some(live) = find(deps, &claim) else { return Err(reject(unknown(deps, claim, parts, style))) };
-    let key = deps.client_keys.key(&claim.access_key_id, &live.grant.secret_access_key, &claim.scope);
+    let secret = &live.grant.secret_access_key;
     let check = |claim: sigv4::Claim, payload| {
-        claim.verify(parts, style, &key, payload, deps.clock.now()).map_err(|error| reject(wrong(&error)))
+        let verify = |claim: sigv4::Claim, key: &_| claim.verify(parts, style, key, payload, deps.clock.now());
+        deps.client_keys.verify(claim, secret, verify).map_err(|error| reject(wrong(&error)))
     };
+    // The key of a claim that was found true.
+    let key = |claim: &sigv4::Claim| deps.client_keys.key(&claim.access_key_id, secret, &claim.scope);
     let (signature, body) = match claim.payload {
         None => {
             let why = if scope.needs_body_to_name(parts) { For::Reading } else { For::Hash };
@@ -104,12 +107,13 @@ pub(super) async fn verify<'t>(
         }
         Some(Payload::Streaming(form)) if scope.takes_chunks() && Chunked::reads(form) => {
             let signature = check(claim, Payload::Streaming(form))?;
-            let chunked = Chunked::read(&parts.headers, form, signature.chain(&key)).map_err(reject)?;
+            let chunked =
+                Chunked::read(&parts.headers, form, signature.chain(&key(signature.claim()))).map_err(reject)?;
             (signature, VerifiedBody::Chunked(Box::new(chunked)))
         }
         Some(Payload::Streaming(form @ Streaming::Events)) if scope.takes_events(parts) => {
             let signature = check(claim, Payload::Streaming(form))?;
-            let chain = signature.chain(&key).of_events(&live.grant.secret_access_key);
+            let chain = signature.chain(&key(signature.claim())).of_events(secret);
             (signature, VerifiedBody::Events(chain))
         }
         Some(Payload::Streaming(form)) => return Err(reject(unaccepted(form))),

@@ -3,7 +3,7 @@
 use std::{
     borrow::{Borrow, Cow},
     fmt,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -179,7 +179,9 @@ id!(
 impl CloudId {
     /// Amazon Web Services.
     pub fn aws() -> Self {
-        Self("aws".into())
+        // Of each call: not made anew.
+        static AWS: LazyLock<CloudId> = LazyLock::new(|| CloudId("aws".into()));
+        AWS.clone()
     }
 }
 

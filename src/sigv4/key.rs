@@ -170,6 +170,8 @@ enum Material {
 impl SigningKey {
     /// Derives the key for SigV4: five HMACs, which is why there is a [`super::KeyCache`].
     pub fn derive(secret: &Secret, scope: Scope) -> Self {
+        #[cfg(test)]
+        work::count(|work| work.derivations += 1);
         let derived = v4::generate_signing_key(secret.expose(), scope.midnight.into(), &scope.region, &scope.service);
         let mut key = Zeroizing::new([0; 32]);
         key.iter_mut().zip(derived.as_ref()).for_each(|(to, from)| *to = *from);
@@ -180,7 +182,11 @@ impl SigningKey {
     pub fn of(access_key_id: &str, secret: &Secret, scope: Scope) -> Self {
         let material = match scope.algorithm {
             Algorithm::HmacSha256 => return Self::derive(secret, scope),
-            Algorithm::EcdsaP256 => Material::Pair(KeyPair::derive(access_key_id, secret)),
+            Algorithm::EcdsaP256 => {
+                #[cfg(test)]
+                work::count(|work| work.derivations += 1);
+                Material::Pair(KeyPair::derive(access_key_id, secret))
+            }
             Algorithm::HmacSha1 => Material::Secret(secret.clone()),
         };
         Self(Arc::new(Inner { scope, material }))
@@ -203,6 +209,8 @@ impl SigningKey {
 
     /// Is `signature` that of `string_to_sign`? What is secret is compared in constant time.
     pub(super) fn verify(&self, string_to_sign: &[u8], signature: &[u8]) -> bool {
+        #[cfg(test)]
+        work::count(|work| work.verifications += 1);
         match &self.0.material {
             Material::Derived(key) => hmac::verify(&hmac_key(key), string_to_sign, signature).is_ok(),
             Material::Pair(pair) => pair.as_ref().is_some_and(|pair| pair.verify(string_to_sign, signature)),
@@ -240,6 +248,32 @@ fn hmac_key(key: &Zeroizing<[u8; 32]>) -> hmac::Key {
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey").field("scope", &self.0.scope).finish_non_exhaustive()
+    }
+}
+
+/// What keys cost, counted: two refusals that cost alike can't be told apart by time.
+#[cfg(test)]
+pub(super) mod work {
+    use std::cell::Cell;
+
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(in super::super) struct Work {
+        pub(in super::super) derivations: usize,
+        pub(in super::super) verifications: usize,
+    }
+
+    thread_local!(static DONE: Cell<Work> = Cell::default());
+
+    pub(super) fn count(add: impl FnOnce(&mut Work)) {
+        let mut done = DONE.get();
+        add(&mut done);
+        DONE.set(done);
+    }
+
+    pub(in super::super) fn work_of(what: impl FnOnce()) -> Work {
+        DONE.set(Work::default());
+        what();
+        DONE.get()
     }
 }
 

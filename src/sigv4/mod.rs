@@ -3,11 +3,11 @@
 //! Pure: what arrived, keys and `now` come in; a proof or an error comes out. The order of a call:
 //!
 //! 1. [`parse`] reads what the client claims ([`Claim`]); nothing of it is proven, the access key id included.
-//! 2. [`KeyCache::key`] gives the signing key of that access key id, or, for an id that nobody has,
+//! 2. [`Claim::check_clock`] may come before the body is read, where its hash has to be computed.
+//! 3. [`KeyCache::verify`] finds the signing key of that access key id, or, for an id that nobody has,
 //!    [`KeyCache::decoy`] a key of no use: go on with it all the same, and refuse in the end whatever comes out, so that
 //!    an unknown id and a wrong signature take the same time.
-//! 3. [`Claim::check_clock`] may come before the body is read, where its hash has to be computed.
-//! 4. [`Claim::verify`] turns the claim into [`Verified`].
+//! 4. [`Claim::verify`] turns the claim into [`Verified`] under that key.
 //! 5. [`Verified::unwrap_query`] takes a signature out of the query, and what was signed there as a header into the headers.
 //! 6. [`sign`] puts the real identity in, always in the headers.
 //!

@@ -35,8 +35,11 @@ SUFFIXES = (
 )  # fmt: skip
 # Services that no model of botocore describes: whatever people put behind these hosts.
 BY_HAND = {
+    "appsync-api": ("appsync", "a1b2c3d4e5.appsync-api.us-east-1.amazonaws.com"),
     "execute-api": ("execute-api", "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"),
     "lambda-url": ("lambda", "abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aws"),
+    "opensearch-collection": ("aoss", "1tg2xudton46knx2a95g.us-east-1.aoss.amazonaws.com"),
+    "opensearch-domain": ("es", "search-orders-abcdef.us-east-1.es.amazonaws.com"),
 }
 # Services that botocore leaves out, as it can't stream both ways: shown by test_http2.py.
 BOTH_WAYS = ("transcribestreaming",)

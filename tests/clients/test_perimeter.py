@@ -26,7 +26,7 @@ def team_within(make_gateway: Callable, cloud: StrictMoto) -> Team:
 
 @pytest.fixture(scope="module")
 def within(team_within: Team) -> Way:
-    key = team_within.grant("lambda", "glacier", "dynamodb", "s3", "s3control")
+    key = team_within.grant("lambda", "glacier", "dynamodb", "s3", "s3control", "codeartifact")
     return Way(team_within.gateway.proxy_url, team_within.gateway.ca, key)
 
 
@@ -35,6 +35,11 @@ def within(team_within: Team) -> Way:
     [
         ("lambda", "get_function", {"FunctionName": f"arn:aws:lambda:us-east-1:{OTHER}:function:f"}, {}, "AccessDeniedException"),
         ("lambda", "get_function", {"FunctionName": f"{OTHER}:function:f"}, {}, "AccessDeniedException"),
+        ("lambda", "list_event_source_mappings", {"EventSourceArn": f"arn:aws:sqs:us-east-1:{OTHER}:q"}, {}, "AccessDeniedException"),
+        ("lambda", "list_event_source_mappings", {"FunctionName": f"{OTHER}:function:f"}, {}, "AccessDeniedException"),
+        ("codeartifact", "describe_domain", {"domain": "papers", "domainOwner": OTHER}, {}, "AccessDeniedException"),
+        ("s3", "copy_object", {"Bucket": "b", "Key": "k", "CopySource": f"arn:aws:s3:us-east-1:{OTHER}:accesspoint/p/object/k"}, S3, "AccessDenied"),
+        ("s3", "copy_object", {"Bucket": "b", "Key": "k", "CopySource": "b/k", "ExpectedSourceBucketOwner": OTHER}, S3, "AccessDenied"),
         ("glacier", "list_vaults", {"accountId": OTHER}, {}, "AccessDeniedException"),
         ("s3control", "list_regional_buckets", {"AccountId": OTHER}, {}, "AccessDenied"),
         ("s3", "list_objects_v2", {"Bucket": "b", "ExpectedBucketOwner": OTHER}, S3, "AccessDenied"),

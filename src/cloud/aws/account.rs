@@ -1,7 +1,7 @@
 //! Which accounts a request names, outside its body, so that a call can be kept to the accounts of its environment; and
 //! whose a bucket has to be, which S3 is told where a bucket's name tells no account.
 //!
-//! What is not looked at: bodies (a JSON or query call names accounts in parameters), and names without an account.
+//! What is not looked at: parameters of JSON and query calls, wherever they stand, bodies, and names without an account.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 
@@ -64,6 +64,22 @@ impl Found {
         Some(())
     }
 
+    /// Adds those in the query of a REST call: what is called an account or an owner (`domain-owner`, `accountId`,
+    /// `meshOwner`), and ARNs; Lambda takes a function's without its beginning.
+    pub(super) fn add_of_query(&mut self, query: &str) {
+        for (key, value) in form::pairs(query.as_bytes()) {
+            let (Some(key), Some(value)) = (plain(key), plain(value)) else { continue };
+            let (key, value) = (key.to_ascii_lowercase(), value.trim());
+            if key.contains("account") || key.contains("owner") {
+                self.add(AccountId::new(value).ok());
+            }
+            let is_arn = value.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("arn:"));
+            if is_arn || key == "functionname" {
+                self.add(value.split(':').find_map(|part| AccountId::new(part).ok()));
+            }
+        }
+    }
+
     /// Adds those in the path of an address such as `/123456789012/queue`.
     pub(super) fn add_of_path(&mut self, path: &str) {
         self.add(path.split('/').filter_map(whole));
@@ -72,6 +88,10 @@ impl Found {
     pub(super) fn into_accounts(self) -> Vec<AccountId> {
         self.0
     }
+}
+
+fn plain(text: &[u8]) -> Option<String> {
+    String::from_utf8(form::decode(text)?.into_owned()).ok()
 }
 
 /// The account that `label` is, once decoded.
@@ -205,6 +225,27 @@ mod tests {
         let mut found = Found::default();
         found.add_of_path("/123456789012/queue/%3210987654321");
         assert_eq!(found.into_accounts().iter().map(AccountId::as_str).collect::<Vec<_>>(), [ONE, TWO]);
+    }
+
+    #[test]
+    fn queries_of_rest_calls_name_accounts() {
+        for (query, accounts) in [
+            ("domain=d&domain-owner=123456789012", vec![ONE]),
+            ("Domain%2dOwner=%3123456789012+", vec![ONE]),
+            ("accountId=123456789012&accountId=210987654321", vec![ONE, TWO]),
+            ("meshOwner=123456789012;backupVaultAccountId=210987654321", vec![ONE, TWO]),
+            ("EventSourceArn=arn%3Aaws%3Asqs%3Aus-east-1%3A123456789012%3Aq&x=1", vec![ONE]),
+            ("x=+ARN:aws:sqs:us-east-1:123456789012:q", vec![ONE]),
+            ("FunctionName=123456789012%3Afunction%3Af", vec![ONE]),
+            // Not every number is an account, and not every text with an ARN in it addresses what that names.
+            ("size=123456789012&token=a:123456789012:b&q=see+arn:aws:sqs:us-east-1:123456789012:q", vec![]),
+            ("owner=self&accountId=%zz&arn=arn:aws:s3:::bucket&flag&=", vec![]),
+            ("", vec![]),
+        ] {
+            let mut found = Found::default();
+            found.add_of_query(query);
+            assert_eq!(found.into_accounts().iter().map(AccountId::as_str).collect::<Vec<_>>(), accounts, "{query}");
+        }
     }
 
     #[test]

@@ -147,6 +147,7 @@ mod tests {
     /// The check values that each algorithm's specification publishes, mostly for "123456789".
     #[test]
     fn each_gives_its_published_value() {
+        let long = "a".repeat(66_560);
         for (algorithm, data, hex) in [
             (Algorithm::Crc32, "123456789", "cbf43926"),
             (Algorithm::Crc32c, "123456789", "e3069283"),
@@ -163,6 +164,16 @@ mod tests {
             (Algorithm::Xxhash128, "", "99aa06d3014798d86001c324468d497f"),
             (Algorithm::Xxhash3, "", "2d06800538d394c2"),
             (Algorithm::Xxhash64, "", "ef46db3751d8e999"),
+            // By the algorithm's own C code, as in AWS's library (`awscrt.checksums.XXHash`).
+            (Algorithm::Xxhash128, "a", "a96faf705af16834e6c632b61e964e1f"),
+            (Algorithm::Xxhash3, "a", "e6c632b61e964e1f"),
+            (Algorithm::Xxhash64, "a", "d24ec4f1a98c6e5b"),
+            (Algorithm::Xxhash128, "123456789", "33119477ede5dcd5e9716427681d5860"),
+            (Algorithm::Xxhash3, "123456789", "72dcb18b67a17dff"),
+            (Algorithm::Xxhash64, "123456789", "8cb841db40e6ae83"),
+            (Algorithm::Xxhash128, &long, "074bcfdf0c465e5adb6a00480289e9fa"),
+            (Algorithm::Xxhash3, &long, "db6a00480289e9fa"),
+            (Algorithm::Xxhash64, &long, "db4486d1f038a871"),
         ] {
             let mut checksum = algorithm.begin();
             data.bytes().for_each(|byte| checksum.update(&[byte]));

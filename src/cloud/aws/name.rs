@@ -127,6 +127,11 @@ impl<'c> Claim<'c, '_> {
         accounts.add(found.accounts);
         if !found.protocol.is_rest() {
             accounts.add_of_path(parts.uri.path());
+        } else if let Some(query) = parts.uri.query()
+            && !found.service.path_is_encoded_once()
+        {
+            // In S3's, what people make up stands, too: prefixes, tags.
+            accounts.add_of_query(query);
         }
         let operation = accounts.add_of(parts).map(|()| found.operation);
         Named {

@@ -349,6 +349,9 @@ async fn every_checksum_is_verified() {
         ("sha1", "Kq5sNclPz7QV2+lfQIuc6R7oRu0="),
         ("sha256", "uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek="),
         ("sha512", "MJ7MSJwS1utMxA9QyQLytNDtd+5RGnx6m808qG1M2G+YndNbxf9JlnDaNCVbRbDP2DDoH2Bdz33FVC6TrpzXbw=="),
+        ("xxhash128", "340J6T+HSQCpm4d1zBW2xw=="),
+        ("xxhash3", "1Eex6kDmmIs="),
+        ("xxhash64", "RatnNLIeaWg="),
     ] {
         for right in [true, false] {
             let head = format!(

@@ -22,6 +22,7 @@ mod presigned;
 mod refusals;
 mod spooled;
 mod stop;
+mod timing;
 mod unsigned;
 mod upstream;
 mod vouched;

@@ -102,6 +102,26 @@ async fn a_call_that_names_another_account_is_refused() {
         (S3, "s3", &s3("GET", "/bucket/key", "X-Amz-Expected-Bucket-Owner: 210987654321")),
         (S3, "s3", &s3("GET", "/bucket/key?x-amz-expected-bucket-owner=210987654321", "")),
         (
+            LAMBDA,
+            "lambda",
+            "GET /2015-03-31/event-source-mappings?FunctionName=210987654321%3Afunction%3Af HTTP/1.1\nHost: {host}",
+        ),
+        (
+            LAMBDA,
+            "lambda",
+            "GET /2015-03-31/event-source-mappings?EventSourceArn=arn%3Aaws%3Asqs%3Aus-east-1%3A210987654321%3Aq HTTP/1.1\nHost: {host}",
+        ),
+        (
+            "codeartifact.us-east-1.amazonaws.com",
+            "codeartifact",
+            "GET /v1/domain?domain=d&domain-owner=210987654321 HTTP/1.1\nHost: {host}",
+        ),
+        (
+            "appmesh.us-east-1.amazonaws.com",
+            "appmesh",
+            "GET /v20190125/meshes/m?meshOwner=210987654321 HTTP/1.1\nHost: {host}",
+        ),
+        (
             S3,
             "s3",
             &s3("PUT", "/bucket/key", "X-Amz-Copy-Source: arn:aws:s3:us-east-1:210987654321:accesspoint/p/object/k"),

@@ -112,10 +112,25 @@ async fn a_presigned_call_is_named_by_what_the_cloud_will_read() {
 async fn a_parameter_does_not_outdo_the_environments_account() {
     let site = Site::start().await;
     site.publish([site.in_account("111111111111")]);
-    let target = "/bucket/key?x-amz-expected-bucket-owner=222222222222";
-    let url = site.key.presign("GET", S3, target, &[], Presigning::S3);
-    let answer = refused(&site, S3, "GET", &url, "").await;
-    assert_says(&answer, 403, "222222222222");
+    for target in [
+        "/bucket/key?x-amz-expected-bucket-owner=222222222222",
+        "/bucket/key?X-Amz-Expected-Bucket-Owner=222222222222",
+        "/bucket/key?x-amz-copy-source=%2Fother%2Fkey&x-amz-source-expected-bucket-owner=222222222222",
+        "/bucket/key?x-amz-copy-source=arn%3Aaws%3As3%3Aus-east-1%3A222222222222%3Aaccesspoint%2Fp%2Fobject%2Fk",
+    ] {
+        let url = site.key.presign("PUT", S3, target, &[], Presigning::S3);
+        let answer = refused(&site, S3, "PUT", &url, "").await;
+        assert_says(&answer, 403, "Account '222222222222' is not allowed by this access request");
+    }
+    // Signed with a header of that name that the client sends along.
+    for (name, value) in [
+        ("x-amz-expected-bucket-owner", "222222222222"),
+        ("x-amz-copy-source", "arn:aws:s3:us-east-1:222222222222:accesspoint/p/object/k"),
+    ] {
+        let url = site.key.presign("PUT", S3, "/bucket/key", &[(name, value)], Presigning::S3);
+        let answer = refused(&site, S3, "PUT", &url, &format!("{name}: {value}\r\n")).await;
+        assert_says(&answer, 403, "Account '222222222222' is not allowed by this access request");
+    }
     let url = site.key.presign("GET", S3, "/bucket/key", &[], Presigning::S3);
     let mut client = site.tunnel(S3).await;
     client.send(format!("GET {url} HTTP/1.1\r\nHost: {S3}\r\n\r\n")).await;
