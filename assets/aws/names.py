@@ -74,6 +74,7 @@ BARE = {
     "alias",
     "bucket",
     "domain",
+    "domainname",
     "emailaddress",
     "emailidentity",
     "keyspace",
@@ -85,6 +86,10 @@ BARE = {
 
 # How a request calls what it creates, in the order of how sure that is.
 ENDINGS = ("name", "identifier", "id")
+
+
+# How and of what it is made.
+MANNER = re.compile(r"(From|With|Using|In|To|For|By)[A-Z].*$")
 
 
 def words(text):
@@ -113,7 +118,7 @@ def singular(noun):
 
 def nouns(noun):
     """The noun in the forms that members are called by: without what it is made from, and without its version."""
-    whole = re.sub(r"(From|With|Using|In|To|For|By)[A-Z].*$", "", noun)
+    whole = MANNER.sub("", noun)
     whole = re.sub(r"V\d+$", "", whole)
     if not whole:
         return []
@@ -255,7 +260,7 @@ def derived(service, operation, shape):
         ] or found
     if is_setting and not found:
         return "nothing"
-    if not found and NO_THING.search(noun):
+    if not found and NO_THING.search(MANNER.sub("", noun)):
         return "nothing"
     tags = tag_places(service, operation, members, noun)
     if verb in WORKS:

@@ -14,6 +14,7 @@ mod events;
 mod expect;
 mod happy;
 mod held;
+mod names;
 mod perimeter;
 mod presigned;
 mod refusals;
