@@ -17,6 +17,7 @@ mod held;
 mod http2;
 mod http2_attacks;
 mod http2_events;
+mod names;
 mod perimeter;
 mod presigned;
 mod refusals;

@@ -184,9 +184,26 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 fn scope_of(host: &str) -> (&'static str, &'static str) {
     let mut labels = host.trim_end_matches(":443").split('.');
     let (first, second) = (labels.next().unwrap(), labels.next().unwrap());
-    let services = ["apigateway", "dynamodb", "ebs", "ecs", "glacier", "lambda", "redshift", "route53", "s3", "sns"];
+    let services = [
+        "apigateway",
+        "dynamodb",
+        "ebs",
+        "ec2",
+        "ecs",
+        "glacier",
+        "kinesis",
+        "kms",
+        "lambda",
+        "rds",
+        "redshift",
+        "route53",
+        "s3",
+        "sns",
+    ];
     let service = match first {
         "email" => "ses",
+        "monitoring" => "monitoring",
+        _ if second == "s3" => return ("s3", "us-east-1"),
         account if account.starts_with(|c: char| c.is_ascii_digit()) => return ("dynamodb", "us-east-1"),
         name => services.into_iter().find(|known| name.eq_ignore_ascii_case(known)).unwrap_or_else(|| panic!("{host}")),
     };
