@@ -2,9 +2,11 @@
 
 pub mod aws;
 mod check;
+mod creation;
 mod refusal;
 
 pub use check::CheckError;
+pub use creation::{Creates, creates, creating_operations};
 pub use refusal::{Blame, Refusal};
 
 use crate::model::{CloudId, ServiceId};
