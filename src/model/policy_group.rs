@@ -42,7 +42,7 @@ pub struct Policy {
 }
 
 /// Is a rule in force?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyStatus {
     /// Not now.
@@ -52,7 +52,8 @@ pub enum PolicyStatus {
 }
 
 /// To which calls a rule applies: to those for which all that is given here is so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyConditions)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
     /// The cloud.
@@ -114,6 +115,15 @@ pub enum PatternError {
     /// Too long, or too large once compiled.
     #[error("is too large a regular expression")]
     TooLarge,
+}
+
+impl Policy {
+    /// Compiles what has to be compiled, so that no call waits for it.
+    pub fn prepare(&self) {
+        if let Rule::ResourceNameValidationPattern(pattern) = &self.rule {
+            pattern.compiled();
+        }
+    }
 }
 
 impl RuleType {
@@ -185,8 +195,11 @@ impl Pattern {
     /// What can't be compiled is found nowhere. No such pattern gets into the store, but another version of the
     /// library may understand less.
     pub fn is_found_in(&self, name: &str) -> bool {
-        let regex = self.regex.get_or_init(|| compile(&self.text).ok());
-        regex.as_ref().is_some_and(|regex| regex.is_match(name.as_bytes()))
+        self.compiled().is_some_and(|regex| regex.is_match(name.as_bytes()))
+    }
+
+    fn compiled(&self) -> Option<&regex::bytes::Regex> {
+        self.regex.get_or_init(|| compile(&self.text).ok()).as_ref()
     }
 }
 
