@@ -9,11 +9,11 @@ use crate::{
 /// So many rules are told in one sentence.
 const TOLD: usize = 3;
 
-/// A rule as people read it: subject, demand and value make a sentence.
+/// A rule as people read it: that the subject must have what is demanded.
 pub(crate) struct RuleWords {
     /// `What CreateTable of DynamoDB creates`.
     pub(crate) subject: String,
-    /// `must have a name that begins with`.
+    /// `a name that begins with`.
     pub(crate) demand: &'static str,
     pub(crate) value: String,
     pub(crate) enforced: bool,
@@ -53,8 +53,8 @@ impl RuleWords {
 /// What a type demands of a name, as it is picked in a list and read in a sentence.
 pub(crate) const fn demand(kind: RuleType) -> &'static str {
     match kind {
-        RuleType::ResourceNamePrefix => "must have a name that begins with",
-        RuleType::ResourceNameValidationPattern => "must have a name that matches",
+        RuleType::ResourceNamePrefix => "a name that begins with",
+        RuleType::ResourceNameValidationPattern => "a name that matches",
     }
 }
 
@@ -84,7 +84,7 @@ fn one(policy: &Policy) -> String {
     } else {
         ""
     };
-    format!("{subject} {demand} “{}”.{refused}", words::beginning(&value))
+    format!("{subject} must have {demand} “{}”.{refused}", words::beginning(&value))
 }
 
 fn enforced(group: &PolicyGroup) -> impl Iterator<Item = &Policy> {
