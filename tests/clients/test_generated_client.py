@@ -160,9 +160,7 @@ def test_the_whole_way(nobody: Api, admin: Api, gateway: Gateway):
         "create_policy_group",
         body=model("NewPolicyGroup")(name="generated names", policies=[rule]),
     )
-    approval = model("Approval")(
-        credential=credential.id, policy_group=group.id, comment="from a generated client"
-    )
+    approval = model("Approval")(credential=credential.id, policy_group=group.id, comment="from a generated client")
     approved = gustav.do(done, "access_requests", "approve_access_request", request.id, body=approval)
     assert (approved.status, approved.decided_by) == (status.APPROVED, "gustav")
     assert approved.policy_group == group.id

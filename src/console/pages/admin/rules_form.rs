@@ -21,6 +21,8 @@ pub(crate) struct RulesForm {
     pub(crate) name_error: Option<String>,
     /// What is wrong elsewhere.
     pub(crate) trouble: Option<String>,
+    /// Was a rule taken away a moment ago? Then one goes on where another is added.
+    pub(crate) is_shorter: bool,
 }
 
 /// A rule as it is typed.
@@ -32,8 +34,8 @@ pub(crate) struct RuleFields {
     pub(crate) cloud: String,
     pub(crate) service: String,
     pub(crate) operation: String,
-    /// Was it added a moment ago?
-    pub(crate) is_new: bool,
+    /// The field where one goes on, if it is one of these.
+    pub(crate) focus: &'static str,
     pub(crate) value_error: Option<String>,
     pub(crate) service_error: Option<String>,
     pub(crate) operation_error: Option<String>,
@@ -89,9 +91,12 @@ impl RulesForm {
     pub(crate) fn pressed(&mut self, pressed: &Pressed) {
         match *pressed {
             Pressed::Add if self.rules.len() < MOST_POLICIES => {
-                self.rules.push(RuleFields { is_new: true, ..RuleFields::empty() });
+                self.rules.push(RuleFields { focus: "service", ..RuleFields::empty() });
             }
-            Pressed::Remove(number) if number < self.rules.len() => drop(self.rules.remove(number)),
+            Pressed::Remove(number) if number < self.rules.len() => {
+                self.rules.remove(number);
+                self.is_shorter = true;
+            }
             Pressed::Add | Pressed::Remove(_) | Pressed::Save => {}
         }
     }
@@ -105,10 +110,17 @@ impl RulesForm {
             told
         };
         self.name_error = wrong.of("name");
+        let mut is_found = self.name_error.is_some();
         for (number, rule) in self.rules.iter_mut().enumerate() {
             rule.value_error = of(format!("policies[{number}].value"));
             rule.service_error = of(format!("policies[{number}].conditions.service"));
             rule.operation_error = of(format!("policies[{number}].conditions.operation"));
+            let errors =
+                [("service", &rule.service_error), ("operation", &rule.operation_error), ("value", &rule.value_error)];
+            let first = errors.into_iter().find(|(_, error)| error.is_some());
+            if let Some((field, _)) = first.filter(|_| !is_found) {
+                (rule.focus, is_found) = (field, true);
+            }
         }
         self.trouble = wrong.elsewhere(&known.iter().map(String::as_str).collect::<Vec<_>>());
         self

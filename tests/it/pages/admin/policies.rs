@@ -89,6 +89,11 @@ fn what_is_wrong_is_told_beside_its_field_and_nothing_typed_is_lost() {
             assert!(answer.text.contains(part), "{part}: {}", answer.text);
         }
         assert!(!answer.text.contains("<b>/"));
+        let focused: Vec<_> = answer.text.split(" autofocus").collect();
+        let of = id.trim_end_matches("-error");
+        // The first wrong field is where one goes on.
+        assert_eq!(focused.len(), 1 + usize::from(!of.is_empty()), "{says}");
+        assert!(of.is_empty() || focused[0].rsplit_once("<input ").unwrap().1.starts_with(&format!("id=\"{of}\"")));
     }
     // Half a rule, and too many of them.
     for bad in [vec![("type", PREFIX)], fields("a", &vec![[PREFIX, "x", "", ""]; 101])] {
