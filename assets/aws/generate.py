@@ -5,8 +5,9 @@ Run by hand where botocore is installed (`pip install botocore`), whenever a new
 
     python3 assets/aws/generate.py
 
-No service has code here. What a model does not say stands in two tables beside this file: services.tsv (which services,
-and what people call them) and credentials.tsv (reviewed verdicts on what hands out credentials).
+No service has code here. What a model does not say stands in tables beside this file: services.tsv (which services, and
+what people call them), hosts.tsv (hosts that no model tells), credentials.tsv (reviewed verdicts on what hands out
+credentials) and names.tsv (on what creates something, and where its name is; names.py derives the rest).
 
 Hosts come from evaluating botocore's own endpoint rules for every region, with and without FIPS, dual stack and account
 id, and from endpoints.json, which still knows older names. They are folded into templates, and the templates are
@@ -23,6 +24,7 @@ from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import EndpointProviderError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+from names import Reviewed, places, wire
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Not the models that somebody may keep in ~/.aws/models.
@@ -289,7 +291,18 @@ def carries_credentials(shape, seen=()):
     return None
 
 
-def operations(model, reviewed):
+def naming(model, operation, reviewed):
+    """What the line of an operation says of the name of what it creates; nothing if it creates nothing."""
+    found = places(model.service_name, operation.name, operation.input_shape, reviewed)
+    if isinstance(found, str):
+        return ["untold"] if found == "untold" else []
+    protocols = [model.metadata["protocol"], *model.metadata.get("protocols", [])]
+    written = [[wire(protocol, operation.input_shape, place) for place in found] for protocol in protocols]
+    assert all(one == written[0] for one in written), (model.service_name, operation.name, written)
+    return [f"also={place[1:]}" if place.startswith("~") else f"name={place}" for place in written[0]]
+
+
+def operations(model, reviewed, reviewed_names):
     rest = model.metadata["protocol"].startswith("rest")
     bearer = "smithy.api#httpBearerAuth"
     of_service = set(model.metadata.get("auth", []))
@@ -313,7 +326,8 @@ def operations(model, reviewed):
             "sends-events": operation.has_event_stream_input,
             "answers-events": operation.has_event_stream_output,
         }
-        line = ["op", name, " ".join(flag for flag, holds in flags.items() if holds) or "-"]
+        remarks = [flag for flag, holds in flags.items() if holds] + naming(model, operation, reviewed_names)
+        line = ["op", name, " ".join(remarks) or "-"]
         if rest:
             line += [operation.http["method"], route(operation.http["requestUri"])]
         yield line, operation
@@ -397,7 +411,7 @@ def describe(service, names):
     return ("other", name, f"The interface of {name}.")
 
 
-def modelled(service, partition_of, world, reviewed):
+def modelled(service, partition_of, world, reviewed, reviewed_names):
     """The lines of a service that has a model, and its hosts."""
     model = ServiceModel(LOADER.load_service_model(service, "service-2"), service)
     found = evaluated(model, partition_of, world) | listed(model, partition_of) | known_by_hand(service, world)
@@ -411,7 +425,7 @@ def modelled(service, partition_of, world, reviewed):
         out.append(["target", model.metadata["targetPrefix"]])
     if any(protocol in ("query", "ec2", "rest-xml") for protocol in wire_protocols(model)):
         out.append(["xml", model.api_version, xml_namespace(model)])
-    lines = told_apart(service, list(operations(model, reviewed)))
+    lines = told_apart(service, list(operations(model, reviewed, reviewed_names)))
     if service == "apigatewaymanagementapi":
         lines += [[*line[:4], STAGED] for line in lines]
     # All of the query is in the form then, and what the model fixes of it, too.
@@ -430,6 +444,7 @@ def main():
         world[partition] = (suffixes, global_region, regions)
     partition_of = {region: partition for partition, (_, _, regions) in world.items() for region in regions}
     reviewed = {(service, name): (says, why) for service, name, says, why in table("credentials.tsv")}
+    reviewed_names = Reviewed(table("names.tsv"))
     names = {service: about for service, *about in table("services.tsv")}
     services = sorted([*LOADER.list_available_services("service-2"), *OWN])
     body, domains, hosts, count = [], set(), 0, 0
@@ -439,7 +454,7 @@ def main():
             details, found = [["protocol", "rest-json"]], known_by_hand(service, world)
             lines = [["op", OWN[service], "-", "*", "*"]]
         else:
-            details, found, lines = modelled(service, partition_of, world, reviewed)
+            details, found, lines = modelled(service, partition_of, world, reviewed, reviewed_names)
         hosts += len(found)
         count += len(lines)
         body += [["service", service, category, name, about], *details]
@@ -450,6 +465,7 @@ def main():
         body += lines
     out += [["domain", domain] for domain in sorted(domains)]
     assert not reviewed, f"credentials.tsv names operations that do not exist: {sorted(reviewed)}"
+    assert not reviewed_names.unused(), f"names.tsv has lines that say nothing: {reviewed_names.unused()}"
     unknown = set(names) - set(services)
     assert not unknown, f"services.tsv names services that do not exist: {sorted(unknown)}"
     text = "".join("\t".join(line) + "\n" for line in out + body)

@@ -1,33 +1,42 @@
 //! What operations create, as far as rules about names care: what people are told when they write such rules.
 
 use super::aws;
-use crate::model::{CloudId, Operation, ServiceId};
-
-/// What a call of an operation creates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Creates {
-    /// Nothing that has a name of its own: no rule about names concerns it, and a rule that names exactly this operation
-    /// lets no call of it go.
-    Nothing,
-    /// Something that the request names or renames: rules look at that name.
-    Named,
-    /// Something whose name the request does not tell: it does not go where a rule concerns it.
-    Untold,
-}
+use crate::model::{CloudId, Creates, ServiceId};
 
 /// What `operation` creates; none if the service has no such operation, or the cloud no such service.
 pub fn creates(cloud: &CloudId, service: &ServiceId, operation: &str) -> Option<Creates> {
-    let service = aws::Catalogue::embedded().service(service.as_str()).filter(|_| *cloud == CloudId::aws())?;
-    service.operation(operation).map(of)
+    Some(known(cloud, service)?.operation(operation)?.creates)
 }
 
 /// The operations of a service that rules about names concern, sorted by name.
 pub fn creating_operations(cloud: &CloudId, service: &ServiceId) -> Vec<(&'static str, Creates)> {
-    let service = aws::Catalogue::embedded().service(service.as_str()).filter(|_| *cloud == CloudId::aws());
-    let operations = service.into_iter().flat_map(aws::Service::operations);
-    operations.map(|operation| (operation.name, of(operation))).filter(|(_, what)| *what != Creates::Nothing).collect()
+    let operations = known(cloud, service).into_iter().flat_map(aws::Service::operations);
+    let all = operations.map(|operation| (operation.name, operation.creates));
+    all.filter(|(_, creates)| *creates != Creates::Nothing).collect()
 }
 
-fn of(operation: Operation) -> Creates {
-    if operation.name.starts_with("Create") { Creates::Named } else { Creates::Nothing }
+fn known(cloud: &CloudId, service: &ServiceId) -> Option<&'static aws::Service> {
+    aws::Catalogue::embedded().service(service.as_str()).filter(|_| *cloud == CloudId::aws())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_writes_a_rule_is_told_what_it_concerns() {
+        let service = |id: &str| ServiceId::new(id).unwrap();
+        let aws = CloudId::aws();
+        for (id, operation, expected) in [
+            ("dynamodb", "CreateTable", Some(Creates::Named)),
+            ("dynamodb", "PutItem", Some(Creates::Nothing)),
+            ("dynamodb", "createTable", None),
+            ("kms", "CreateKey", Some(Creates::Untold)),
+            ("nonsense", "CreateTable", None),
+        ] {
+            assert_eq!(creates(&aws, &service(id), operation), expected, "{id} {operation}");
+        }
+        assert_eq!(creating_operations(&aws, &service("sqs")), [("CreateQueue", Creates::Named)]);
+        assert!(creating_operations(&aws, &service("nonsense")).is_empty());
+    }
 }

@@ -6,9 +6,10 @@ mod creation;
 mod refusal;
 
 pub use check::CheckError;
-pub use creation::{Creates, creates, creating_operations};
+pub use creation::{creates, creating_operations};
 pub use refusal::{Blame, Refusal};
 
+pub use crate::model::Creates;
 use crate::model::{CloudId, ServiceId};
 
 /// The operations of a service whose answer holds cloud credentials: refused unless an approval allows them by name.

@@ -36,8 +36,8 @@ pub(super) fn authorize<'t>(
     ledger: &mut Ledger,
 ) -> Result<Permitted<'t>, Rejection> {
     let Verified { proof, scope, live, body } = verified;
-    let held: &[u8] = if let VerifiedBody::Held(held) = &body { held.bytes() } else { &[] };
-    let named = scope.name(parts, held, |service| live.grant.services.contains(service));
+    let held = if let VerifiedBody::Held(held) = &body { held.bytes() } else { None };
+    let mut named = scope.name(parts, held.unwrap_or_default(), |service| live.grant.services.contains(service));
     ledger.calls(&named.call.service, named.call.operation.map(|operation| operation.name));
     // The body may have taken its time: what counts is whether access stands now.
     let newest = deps.grants.load().grants.get(&live.grant.access_key_id).cloned();
@@ -47,6 +47,10 @@ pub(super) fn authorize<'t>(
         && !named.call.operation.is_some_and(|operation| unsigned.suits(operation.auth))
     {
         return Err(Stage::Authorize.rejects(unsigned.refusal()));
+    }
+    // Rules may have come since the body was let pass; what was not kept then can't be read now, and is untold.
+    if policy::looks_at_names(&live.grant, &named.call) {
+        named.call.names = scope.names(&named.call, named.dialect, parts, held);
     }
     match policy::evaluate(&live.grant, &named.call, deps.clock.now()) {
         Ok(permit) => {
@@ -63,6 +67,15 @@ pub(super) fn forecheck(live: &LiveGrant, scope: &aws::Claim<'_, '_>, now: Times
         .map_err(|denial| Stage::Authorize.rejects(refusal(&denial)))
 }
 
+/// Do rules of the grant look at names that only the body tells? A call that its body names is held in any case.
+pub(super) fn rules_read_body(live: &LiveGrant, scope: &aws::Claim<'_, '_>, parts: &Parts) -> bool {
+    if live.grant.policies.is_empty() {
+        return false;
+    }
+    let call = scope.name(parts, &[], |service| live.grant.services.contains(service)).call;
+    policy::looks_at_names(&live.grant, &call) && scope.names_in_body(&call)
+}
+
 fn refusal(denial: &Denial) -> Refusal {
     match denial {
         Denial::AccountNotAllowed { account } => Refusal::AccountNotAllowed { account: account.to_string() },
@@ -70,6 +83,9 @@ fn refusal(denial: &Denial) -> Refusal {
             Refusal::CredentialOperation { operation: (*operation).to_owned() }
         }
         Denial::NotActive => Refusal::NotActive,
+        Denial::Policy { operation, policy } => {
+            Refusal::Policy { operation: (*operation).to_owned(), policy: (*policy).to_owned() }
+        }
         Denial::ServiceNotGranted => Refusal::NotGranted,
         Denial::UnknownOperation => Refusal::UnknownOperation,
     }

@@ -51,10 +51,10 @@ impl Held {
     }
 
     /// The body, if it is in memory: one that has to be read is.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
         match &self.content {
-            Content::Memory(bytes, _) => bytes,
-            Content::Sealed(_) => &[],
+            Content::Memory(bytes, _) => Some(bytes),
+            Content::Sealed(_) => None,
         }
     }
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Deps,
+    authorize::rules_read_body,
     hold::{For, Held},
     intercept::Target,
     ledger::Ledger,
@@ -65,12 +66,17 @@ impl Unsigned {
         let live = target.vouched.as_ref().and_then(|key| deps.grants.load().grants.get(key).cloned());
         // A body is read for those alone of whom it is known who they are.
         let held = match &live {
-            Some(_) if target.host.claims().any(|claim| claim.needs_body_to_name(parts)) => {
+            Some(live)
+                if target
+                    .host
+                    .claims()
+                    .any(|claim| claim.needs_body_to_name(parts) || rules_read_body(live, &claim, parts)) =>
+            {
                 Some(hold(deps, upload, ledger, For::Reading).await?)
             }
             _ => None,
         };
-        let bytes: &[u8] = held.as_ref().map_or(&[], Held::bytes);
+        let bytes = held.as_ref().and_then(Held::bytes).unwrap_or_default();
         let scope = target.host.claims().find(|claim| {
             let granted = |service: &_| live.as_ref().is_none_or(|live| live.grant.services.contains(service));
             claim.name(parts, bytes, granted).call.operation.is_some_and(|operation| self.suits(operation.auth))

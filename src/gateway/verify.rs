@@ -7,7 +7,7 @@ use http_body::Body;
 
 use super::{
     Deps,
-    authorize::forecheck,
+    authorize::{forecheck, rules_read_body},
     chunked::Chunked,
     hold::{For, Held, HoldError},
     ledger::Ledger,
@@ -73,15 +73,16 @@ pub(super) async fn verify<'t>(
     let check = |claim: sigv4::Claim, payload| {
         claim.verify(parts, style, &key, payload, deps.clock.now()).map_err(|error| reject(wrong(&error)))
     };
+    let is_read = scope.needs_body_to_name(parts) || rules_read_body(&live, &scope, parts);
     let (signature, body) = match claim.payload {
         None => {
-            let why = if scope.needs_body_to_name(parts) { For::Reading } else { For::Hash };
+            let why = if is_read { For::Reading } else { For::Hash };
             let held = hold(deps, upload, ledger, why).await?;
             (check(claim, Payload::Sha256(held.sha256))?, VerifiedBody::Held(held))
         }
         Some(declared @ Payload::Sha256(sha256)) => {
             let signature = check(claim, declared)?;
-            if upload.is_end_stream() || scope.needs_body_to_name(parts) {
+            if upload.is_end_stream() || is_read {
                 // The signature is right, so its owner may know at once what no body can mend.
                 forecheck(&live, &scope, deps.clock.now())?;
                 let held = hold(deps, upload, ledger, For::Reading).await?;
@@ -92,7 +93,14 @@ pub(super) async fn verify<'t>(
             }
         }
         Some(Payload::Unsigned) if scope.takes_unsigned_body(parts) => {
-            (check(claim, Payload::Unsigned)?, VerifiedBody::Unsigned)
+            let signature = check(claim, Payload::Unsigned)?;
+            let body = if is_read {
+                forecheck(&live, &scope, deps.clock.now())?;
+                VerifiedBody::Held(hold(deps, upload, ledger, For::Reading).await?)
+            } else {
+                VerifiedBody::Unsigned
+            };
+            (signature, body)
         }
         Some(Payload::Unsigned) => {
             let what = "A body that is not signed (UNSIGNED-PAYLOAD) is not accepted for this service.".to_owned();

@@ -13,6 +13,33 @@ pub struct Call {
     pub operation: Option<Operation>,
     /// The accounts that the call itself names, if it names any.
     pub accounts: Vec<AccountId>,
+    /// What the very same request is to other services, where nothing on the wire tells which one is meant.
+    pub twins: Vec<(ServiceId, Operation)>,
+    /// The names of what it creates, as far as anybody has looked.
+    pub names: Names,
+}
+
+/// The names that a call gives to what it creates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// All of them; none if it gives none.
+    Told(Vec<String>),
+    /// They can't be told, or nobody has looked.
+    #[default]
+    Untold,
+}
+
+/// What a call of an operation creates, as far as rules about names care.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Creates {
+    /// Something that the request names or renames: rules look at that name.
+    Named,
+    /// Nothing that has a name of its own: no rule about names concerns it, and a rule that names exactly this operation
+    /// lets no call of it go.
+    #[default]
+    Nothing,
+    /// Something whose name the request does not tell: it does not go where a rule concerns it.
+    Untold,
 }
 
 /// An operation of a service.
@@ -31,6 +58,8 @@ pub struct Operation {
     pub sends_events: bool,
     /// Its answer carries an event stream.
     pub answers_events: bool,
+    /// What it creates.
+    pub creates: Creates,
 }
 
 /// How the caller of an operation shows who it is, by the cloud's design.
@@ -57,6 +86,7 @@ impl Operation {
             unsigned_body: false,
             sends_events: false,
             answers_events: false,
+            creates: Creates::Nothing,
         }
     }
 }

@@ -14,7 +14,7 @@ pub mod snapshot;
 pub mod workflow_event;
 
 pub use access_request::{AccessRequest, Action, Status};
-pub use call::{Auth, Call, Operation};
+pub use call::{Auth, Call, Creates, Names, Operation};
 pub use call_record::{CallRecord, Outcome};
 pub use credential::{Checked, CloudIdentity, Credential, Principal};
 pub use environment::Environment;

@@ -1,5 +1,9 @@
 //! May this call go? Pure: a grant, a call and the time come in, a permit or the reason against it comes out.
 
+mod names;
+
+pub use names::looks_at_names;
+
 use crate::{
     clock::Timestamp,
     model::{AccountId, Call, Grant, Operation, ServiceId},
@@ -29,6 +33,14 @@ pub enum Denial {
     /// Revoked, archived, replaced or expired, or its owner is disabled.
     #[error("the grant is not active")]
     NotActive,
+    /// A rule of the grant's policy group forbids the call.
+    #[error("{operation} violates {policy}")]
+    Policy {
+        /// The operation.
+        operation: &'static str,
+        /// The rule's type: `csg.resource.name.prefix`.
+        policy: &'static str,
+    },
     /// The grant is for other services.
     #[error("the service is not granted")]
     ServiceNotGranted,
@@ -46,6 +58,9 @@ pub fn evaluate(grant: &Grant, call: &Call, now: Timestamp) -> Result<Permit, De
     let operation = call.operation.ok_or(Denial::UnknownOperation)?;
     if operation.hands_out_credentials && !allows_by_name(grant, call, operation) {
         return Err(Denial::CredentialOperation { operation: operation.name });
+    }
+    if let Some(policy) = names::broken(&grant.policies, call) {
+        return Err(Denial::Policy { operation: operation.name, policy: policy.rule.type_name() });
     }
     Ok(Permit { operation })
 }
@@ -87,7 +102,7 @@ fn allows_by_name(grant: &Grant, call: &Call, operation: Operation) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, UserName},
+        model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, Names, UserName},
         secret::Secret,
     };
 
@@ -117,6 +132,8 @@ mod tests {
             operation: operation
                 .map(|(name, hands_out_credentials)| Operation { hands_out_credentials, ..Operation::plain(name) }),
             accounts: account.iter().flat_map(|ids| ids.split(' ')).map(|id| AccountId::new(id).unwrap()).collect(),
+            twins: Vec::new(),
+            names: Names::Untold,
         }
     }
 

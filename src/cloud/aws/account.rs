@@ -120,7 +120,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::model::{CloudId, Operation, ServiceId};
+    use crate::model::{CloudId, Names, Operation, ServiceId};
 
     const ONE: &str = "123456789012";
     const TWO: &str = "210987654321";
@@ -215,6 +215,8 @@ mod tests {
                 service: ServiceId::new(service).unwrap(),
                 operation: Some(Operation::plain(operation)),
                 accounts: Vec::new(),
+                twins: Vec::new(),
+                names: Names::Untold,
             };
             let mut map: HeaderMap =
                 headers.iter().map(|&(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();

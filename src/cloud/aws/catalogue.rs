@@ -18,6 +18,9 @@
 //! | `xml` | API version, XML namespace of its answers (`-` where the model tells none) |
 //! | `host` | template, signing name, signing region (`=` the host's own, `*` the partition's global one, `?` any, `~` SigV4A's region sets), places: partitions, regions, or `*` for all |
 //! | `op` | operation, what is remarkable about it, and for REST: method, path template, and what else must hold |
+//!
+//! Of an operation that creates something it is remarkable where its request says the name (`name=`, or `also=` where it
+//! may be left out; `creation::place` tells how that is written), or that it does not (`untold`).
 
 use std::{
     borrow::Cow,

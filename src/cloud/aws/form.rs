@@ -18,7 +18,7 @@ pub(super) fn count_in_any_case(list: &[u8], key: &str) -> usize {
 }
 
 /// The pairs of a query string or form. `;` parts them as `&` does for some old parsers, so it does here.
-fn pairs(list: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(super) fn pairs(list: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     list.split(|byte| matches!(byte, b'&' | b';')).filter(|pair| !pair.is_empty()).map(|pair| {
         let at = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
         let (key, value) = pair.split_at_checked(at).unwrap_or((pair, b""));

@@ -6,6 +6,7 @@ mod account;
 pub mod caller_identity;
 mod catalogue;
 pub mod checksum;
+mod creation;
 pub mod error;
 pub mod event_stream;
 mod form;

@@ -14,7 +14,7 @@ use super::{
     host::{Claim, Host},
     route::{Condition, Wire},
 };
-use crate::model::{AccountId, Call, CloudId, Operation, ServiceId};
+use crate::model::{AccountId, Call, CloudId, Names, Operation, ServiceId};
 
 /// Which operation of a JSON protocol a request is.
 static TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -94,6 +94,7 @@ impl<'c> Claim<'c, '_> {
         let several = self.services().filter(speaks_query).nth(1).is_some();
         let mut best: Option<Found<'c>> = None;
         let mut is_certain = !overrides_method(&parts.headers);
+        let mut twins = Vec::new();
         for service in self.services() {
             let form = form.as_ref().filter(|form| !several || form.is_for(service));
             let Some(found) = recognise(service, self.host, self.signing_name(), parts, form) else { continue };
@@ -104,12 +105,15 @@ impl<'c> Claim<'c, '_> {
             is_certain &= kept.protocol.is_query() == found.protocol.is_query();
             if found.rank > kept.rank {
                 *kept = found;
+                twins.clear();
             } else if found.rank == kept.rank {
                 let hands_out = kept.operation.hands_out_credentials || found.operation.hands_out_credentials;
-                if granted(&found.service.id) && !granted(&kept.service.id) {
-                    *kept = found;
+                let mut other = found;
+                if granted(&other.service.id) && !granted(&kept.service.id) {
+                    std::mem::swap(kept, &mut other);
                 }
                 kept.operation.hands_out_credentials = hands_out;
+                twins.push((other.service.id.clone(), other.operation));
             }
         }
         let Some(found) =
@@ -118,7 +122,7 @@ impl<'c> Claim<'c, '_> {
             let dialect = dialect(self.services(), parts);
             let service = dialect.service.unwrap_or(self.service);
             return Named {
-                call: Self::call(service, None, self.host.account().cloned().into_iter().collect()),
+                call: Self::call(service, None, self.host.account().cloned().into_iter().collect(), Vec::new()),
                 dialect,
             };
         };
@@ -130,13 +134,19 @@ impl<'c> Claim<'c, '_> {
         }
         let operation = accounts.add_of(parts).map(|()| found.operation);
         Named {
-            call: Self::call(found.service, operation, accounts.into_accounts()),
+            call: Self::call(found.service, operation, accounts.into_accounts(), twins),
             dialect: Dialect::new(found.protocol, Some(found.service), parts),
         }
     }
 
-    fn call(service: &Service, operation: Option<Operation>, accounts: Vec<AccountId>) -> Call {
-        Call { cloud: CloudId::aws(), service: service.id.clone(), operation, accounts }
+    /// Of the names of what it creates nothing is known yet.
+    fn call(
+        service: &Service,
+        operation: Option<Operation>,
+        accounts: Vec<AccountId>,
+        twins: Vec<(ServiceId, Operation)>,
+    ) -> Call {
+        Call { cloud: CloudId::aws(), service: service.id.clone(), operation, accounts, twins, names: Names::Untold }
     }
 
     /// Might a server that understands the query protocol take it for that, whatever else it says?

@@ -3,8 +3,11 @@
 //! A table is made of the catalogue's lines when its service is first called, so that the hundreds of services that an
 //! installation never uses cost it nothing but their lines.
 
-use super::route::{Condition, Router};
-use crate::model::{Auth, Operation};
+use super::{
+    creation::Places,
+    route::{Condition, Router},
+};
+use crate::model::{Auth, Creates, Operation};
 
 /// What a service can be asked to do.
 #[derive(Debug, Default)]
@@ -14,19 +17,26 @@ pub(super) struct Operations {
     pub(super) routes: Router,
     /// What every request to the service is, whatever it looks like: a customer's own interface.
     pub(super) any: Option<Operation>,
+    /// Of those that name what they create: where. Sorted by name.
+    places: Box<[(&'static str, Places)]>,
 }
 
 impl Operations {
     /// Reads the `op` lines of a service.
     pub(super) fn parse(lines: &'static str) -> Result<Self, &'static str> {
-        let (mut all, mut routes, mut any) = (Vec::new(), Router::default(), None);
+        let (mut all, mut routes, mut any, mut named) = (Vec::new(), Router::default(), None, Vec::new());
         for line in lines.lines() {
             let mut fields = line.split('\t').skip(1);
             let mut next = || fields.next().ok_or("too few fields");
-            let operation = operation(next()?, next()?)?;
+            let (name, remarks) = (next()?, next()?);
+            let route = fields.next().map(|method| fields.next().map(|template| (method, template)));
+            let route = route.map(|route| route.ok_or("too few fields")).transpose()?;
+            let (operation, places) = operation(name, remarks, route.map_or("", |(_, template)| template))?;
             all.push(operation);
-            let Some(method) = fields.next() else { continue };
-            let template = fields.next().ok_or("too few fields")?;
+            if !places.is_empty() {
+                named.push((operation.name, places));
+            }
+            let Some((method, template)) = route else { continue };
             let condition = match fields.next().map(|text| text.split_once(' ').unwrap_or((text, ""))) {
                 None => None,
                 Some(("header", name)) => Some(Condition::Header(name)),
@@ -45,7 +55,14 @@ impl Operations {
         }
         all.sort_unstable_by_key(|operation| operation.name);
         all.dedup();
-        Ok(Self { all: all.into(), routes, any })
+        named.sort_unstable_by_key(|(name, _)| *name);
+        Ok(Self { all: all.into(), routes, any, places: named.into() })
+    }
+
+    /// Where the operation `name` says the names of what it creates.
+    pub(super) fn places(&self, name: &str) -> Option<&Places> {
+        let place = self.places.binary_search_by_key(&name, |(name, _)| name).ok()?;
+        self.places.get(place).map(|(_, places)| places)
     }
 
     pub(super) fn named(&self, name: &str) -> Option<Operation> {
@@ -58,9 +75,9 @@ impl Operations {
     }
 }
 
-/// An operation and what is remarkable about it: `credentials sends-events`, or `-`.
-fn operation(name: &'static str, remarks: &str) -> Result<Operation, &'static str> {
-    let mut operation = Operation::plain(name);
+/// An operation and what is remarkable about it: `credentials sends-events`, or `-`. `template` is its path.
+fn operation(name: &'static str, remarks: &'static str, template: &str) -> Result<(Operation, Places), &'static str> {
+    let (mut operation, mut places) = (Operation::plain(name), Places::default());
     for remark in remarks.split(' ') {
         match remark {
             "-" => {}
@@ -71,10 +88,12 @@ fn operation(name: &'static str, remarks: &str) -> Result<Operation, &'static st
             "sends-events" => operation.sends_events = true,
             "unsigned" => operation.auth = Auth::Unsigned,
             "unsigned-body" => operation.unsigned_body = true,
+            "untold" => operation.creates = Creates::Untold,
+            place if places.take(place, template) => operation.creates = Creates::Named,
             _ => return Err("unknown remark about an operation"),
         }
     }
-    Ok(operation)
+    Ok((operation, places))
 }
 
 #[cfg(test)]
@@ -89,10 +108,16 @@ mod tests {
             "op\tA\t-\tGET",
             "op\tA\t-\tGET\t/\tweekday monday",
             "op\tA\t-\tGET\t/\theader x\tmore",
+            "op\tA\tname=",
+            "op\tA\tcalled=x",
+            "op\tA\tname=/x\tGET\t/{y}",
             "op\tA\t-\tGET\t/{a}/{a}/{a}/{a}/{a}/{a}/{a}/{a}/{a}/{a}/{a}/{a}/{a}",
         ] {
             assert!(Operations::parse(lines).is_err(), "{lines}");
         }
+        let named = Operations::parse("op\tA\tuntold\nop\tB\tname=/x also=New\tPUT\t/{x}").unwrap();
+        assert_eq!(["A", "B"].map(|name| named.named(name).unwrap().creates), [Creates::Untold, Creates::Named]);
+        assert!(named.places("A").is_none() && named.places("B").is_some());
         let two = Operations::parse("op\tB\tcredentials bearer\nop\tA\tunsigned sends-events answers-events").unwrap();
         let (a, b) = (two.named("A").unwrap(), two.named("B").unwrap());
         assert!(a.auth == Auth::Unsigned && a.sends_events && a.answers_events && !a.hands_out_credentials);
