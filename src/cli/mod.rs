@@ -14,6 +14,7 @@ mod http;
 mod init;
 mod input;
 mod login;
+mod policy_group;
 mod request;
 mod rest;
 mod serve;
@@ -49,6 +50,7 @@ enum Command {
     Init(init::Args),
     Login(login::Args),
     Logout(login::LogoutArgs),
+    PolicyGroup(policy_group::Args),
     Request(request::Args),
     Serve(serve::Args),
     Token(token::Args),
@@ -69,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Login(args) => login::run(&args),
         Command::Logout(args) => login::log_out(&args),
+        Command::PolicyGroup(args) => policy_group::run(&args),
         Command::Request(args) => request::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Token(args) => token::run(&args),

@@ -11,7 +11,7 @@ use super::{
     table::{Table, cell},
     terminal::print,
 };
-use crate::model::{AccessRequestId, CloudId, CredentialId, EnvironmentId, ServiceId, UserName};
+use crate::model::{AccessRequestId, CloudId, CredentialId, EnvironmentId, PolicyGroupId, ServiceId, UserName};
 
 /// Access requests: ask, decide, read the secret, end access
 #[derive(Debug, clap::Args)]
@@ -91,6 +91,9 @@ struct Approve {
     /// The real credential behind it [default: the environment's, if it has just one]
     #[arg(long, value_name = "ID", value_parser = |text: &str| CredentialId::new(text))]
     credential: Option<CredentialId>,
+    /// The policy group whose rules the calls must keep [default: none]
+    #[arg(long, value_name = "ID", value_parser = |text: &str| PolicyGroupId::new(text))]
+    policy_group: Option<PolicyGroupId>,
     /// When access ends, such as 2026-12-31T23:59:59Z [default: after the duration that was asked for]
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
@@ -189,7 +192,7 @@ const COLUMNS: [(&str, &str); 8] = [
 ];
 
 fn facts(request: &Value) -> Table {
-    const FACTS: [(&str, &str); 18] = [
+    const FACTS: [(&str, &str); 19] = [
         ("id", "id"),
         ("status", "status"),
         ("environment", "environment"),
@@ -203,6 +206,7 @@ fn facts(request: &Value) -> Table {
         ("decided", "decided_at"),
         ("comment", "decision_comment"),
         ("credential", "credential"),
+        ("policy group", "policy_group"),
         ("may hand out credentials", "allow_credential_operations"),
         ("until", "expires_at"),
         ("key", "access_key_id"),
@@ -244,7 +248,8 @@ impl Approve {
             None => only_credential(rest, &path)?,
         };
         let body = json!({
-            "credential": credential, "expires_at": self.expires_at, "comment": self.comment,
+            "credential": credential, "policy_group": self.policy_group, "expires_at": self.expires_at,
+            "comment": self.comment,
             "allow_credential_operations": self.allow_credential_operation,
         });
         rest.post(&format!("{path}/approve"), &body)

@@ -103,6 +103,10 @@ impl Rest {
         self.call("PATCH", path, Some(body))?.json()
     }
 
+    pub(super) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call("PUT", path, Some(body))?.json()
+    }
+
     pub(super) fn delete(&self, path: &str) -> anyhow::Result<()> {
         self.call("DELETE", path, None)?.json().map(drop)
     }

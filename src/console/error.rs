@@ -180,7 +180,7 @@ impl From<workflow::Error> for Problem {
             Error::Invalid(errors) => Self::invalid(
                 errors
                     .into_iter()
-                    .map(|error| FieldError { field: error.field.to_owned(), detail: error.message })
+                    .map(|error| FieldError { field: error.field.into_owned(), detail: error.message })
                     .collect(),
             ),
             Error::OtherAccount { .. } => Self::conflict(detail, None),

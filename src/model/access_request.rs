@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessRequestId, CloudId, CredentialId, EnvironmentId, ServiceId, UserName};
+use super::{AccessRequestId, CloudId, CredentialId, EnvironmentId, PolicyGroupId, ServiceId, UserName};
 use crate::clock::Timestamp;
 
 /// A person's wish to use services of a cloud in an environment, and what became of it.
@@ -34,6 +34,9 @@ pub struct AccessRequest {
     pub decision_comment: Option<String>,
     /// The real credential behind it, picked at approval.
     pub credential: Option<CredentialId>,
+    /// The policy group whose rules its calls must keep, picked at approval.
+    #[serde(default)]
+    pub policy_group: Option<PolicyGroupId>,
     /// When access ends by itself.
     pub expires_at: Option<Timestamp>,
     /// Operations that hand out cloud credentials and are allowed all the same, as `service:Operation`.

@@ -24,6 +24,6 @@ pub use ids::{
     AccessKeyId, AccessRequestId, AccountId, CloudId, CredentialId, EnvironmentId, PolicyGroupId, ServiceId, UserName,
 };
 pub use people::{Permission, Role, RoleAssignment, User};
-pub use policy_group::{Conditions, Pattern, Policy, PolicyGroup, PolicyStatus, Rule};
+pub use policy_group::{Conditions, Pattern, Policy, PolicyGroup, PolicyStatus, Rule, RuleType};
 pub use snapshot::{Publisher, Snapshot, Subscriber};
 pub use workflow_event::WorkflowEvent;

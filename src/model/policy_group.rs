@@ -1,6 +1,6 @@
 //! Policy groups: rules that an approver attaches to an access request, about the names of what its calls create.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,9 @@ use crate::clock::Timestamp;
 
 /// The longest prefix or pattern, in bytes.
 pub const LONGEST_VALUE: usize = 1000;
+
+/// The most rules of a group.
+pub const MOST_POLICIES: usize = 100;
 
 /// A pattern that needs more than so many bytes once compiled is refused: every grant that has it keeps it in memory.
 const LARGEST_PATTERN: usize = 256 * 1024;
@@ -39,7 +42,7 @@ pub struct Policy {
 }
 
 /// Is a rule in force?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyStatus {
     /// Not now.
@@ -49,7 +52,8 @@ pub enum PolicyStatus {
 }
 
 /// To which calls a rule applies: to those for which all that is given here is so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyConditions)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
     /// The cloud.
@@ -74,11 +78,26 @@ pub enum Rule {
     ResourceNameValidationPattern(Pattern),
 }
 
+/// The types of rules, by which people pick one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyType)]
+pub enum RuleType {
+    /// `value` is a prefix that the name of what the call creates must have.
+    #[serde(rename = "csg.resource.name.prefix")]
+    ResourceNamePrefix,
+    /// `value` is `/expression/` or `/expression/i`, to be found in the name of what the call creates.
+    #[serde(rename = "csg.resource.name.validation_pattern")]
+    ResourceNameValidationPattern,
+}
+
 /// A regular expression as `/regex/flags`. Searching takes time in proportion to the text, whatever the expression.
+///
+/// Its classes are those of ASCII, as names in clouds are: `\w{3,63}` with all letters of Unicode takes 4 MiB.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
-    regex: regex::Regex,
+    /// Made when it is first asked, or when it was checked: lists of groups need none. None if it can't be made.
+    regex: OnceLock<Option<regex::bytes::Regex>>,
 }
 
 /// A text is not a pattern.
@@ -98,13 +117,48 @@ pub enum PatternError {
     TooLarge,
 }
 
+impl Policy {
+    /// Compiles what has to be compiled, so that no call waits for it.
+    pub fn prepare(&self) {
+        if let Rule::ResourceNameValidationPattern(pattern) = &self.rule {
+            pattern.compiled();
+        }
+    }
+}
+
+impl RuleType {
+    /// Every type there is.
+    pub const ALL: [Self; 2] = [Self::ResourceNamePrefix, Self::ResourceNameValidationPattern];
+
+    /// The name in API and messages: `csg.resource.name.prefix`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ResourceNamePrefix => "csg.resource.name.prefix",
+            Self::ResourceNameValidationPattern => "csg.resource.name.validation_pattern",
+        }
+    }
+}
+
 impl Rule {
+    /// The rule of a type with a value.
+    pub fn new(kind: RuleType, value: &str) -> Result<Self, PatternError> {
+        Ok(match kind {
+            RuleType::ResourceNamePrefix => Self::ResourceNamePrefix(value.to_owned()),
+            RuleType::ResourceNameValidationPattern => Self::ResourceNameValidationPattern(Pattern::new(value)?),
+        })
+    }
+
+    /// Its type.
+    pub const fn kind(&self) -> RuleType {
+        match self {
+            Self::ResourceNamePrefix(_) => RuleType::ResourceNamePrefix,
+            Self::ResourceNameValidationPattern(_) => RuleType::ResourceNameValidationPattern,
+        }
+    }
+
     /// The type's name in API and messages: `csg.resource.name.prefix`.
     pub const fn type_name(&self) -> &'static str {
-        match self {
-            Self::ResourceNamePrefix(_) => "csg.resource.name.prefix",
-            Self::ResourceNameValidationPattern(_) => "csg.resource.name.validation_pattern",
-        }
+        self.kind().name()
     }
 
     /// The value as it was given.
@@ -127,29 +181,8 @@ impl Rule {
 impl Pattern {
     /// Reads `/regex/flags`.
     pub fn new(text: &str) -> Result<Self, PatternError> {
-        if text.len() > LONGEST_VALUE {
-            return Err(PatternError::TooLarge);
-        }
-        let (expression, flags) =
-            text.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).ok_or(PatternError::Form)?;
-        if let Some(flag) = flags.chars().find(|flag| *flag != 'i') {
-            return Err(PatternError::Flag(flag));
-        }
-        let regex = regex::RegexBuilder::new(expression)
-            .case_insensitive(!flags.is_empty())
-            .size_limit(LARGEST_PATTERN)
-            .dfa_size_limit(LARGEST_PATTERN)
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
-                // The library draws a picture over several lines; its last one says what is wrong.
-                other => {
-                    let told = other.to_string();
-                    let last = told.lines().last().unwrap_or(&told);
-                    PatternError::Regex(last.strip_prefix("error: ").unwrap_or(last).to_owned())
-                }
-            })?;
-        Ok(Self { text: text.to_owned(), regex })
+        let regex = compile(text)?;
+        Ok(Self { text: text.to_owned(), regex: OnceLock::from(Some(regex)) })
     }
 
     /// The text as it was given.
@@ -158,9 +191,42 @@ impl Pattern {
     }
 
     /// A search: anywhere in `name`, unless the expression says otherwise.
+    ///
+    /// What can't be compiled is found nowhere. No such pattern gets into the store, but another version of the
+    /// library may understand less.
     pub fn is_found_in(&self, name: &str) -> bool {
-        self.regex.is_match(name)
+        self.compiled().is_some_and(|regex| regex.is_match(name.as_bytes()))
     }
+
+    fn compiled(&self) -> Option<&regex::bytes::Regex> {
+        self.regex.get_or_init(|| compile(&self.text).ok()).as_ref()
+    }
+}
+
+fn compile(text: &str) -> Result<regex::bytes::Regex, PatternError> {
+    if text.len() > LONGEST_VALUE {
+        return Err(PatternError::TooLarge);
+    }
+    let (expression, flags) =
+        text.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).ok_or(PatternError::Form)?;
+    if let Some(flag) = flags.chars().find(|flag| *flag != 'i') {
+        return Err(PatternError::Flag(flag));
+    }
+    let built = regex::bytes::RegexBuilder::new(expression)
+        .unicode(false)
+        .case_insensitive(!flags.is_empty())
+        .size_limit(LARGEST_PATTERN)
+        .dfa_size_limit(LARGEST_PATTERN)
+        .build();
+    built.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
+        // The library draws a picture over several lines; its last one says what is wrong.
+        other => {
+            let told = other.to_string();
+            let last = told.lines().last().unwrap_or(&told);
+            PatternError::Regex(last.strip_prefix("error: ").unwrap_or(last).to_owned())
+        }
+    })
 }
 
 impl PartialEq for Pattern {
@@ -185,8 +251,7 @@ impl Serialize for Pattern {
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(&text).map_err(serde::de::Error::custom)
+        Ok(Self { text: String::deserialize(deserializer)?, regex: OnceLock::new() })
     }
 }
 
@@ -202,6 +267,10 @@ mod tests {
             ("/team/", "my-team-7", "tea"),
             ("/a/b/", "xa/bx", "ab"),
             ("//", "anything", ""),
+            (r"/^\w{3,63}$/", "team_7", "tëam"),
+            (r"/^[\w.-]{3,255}$/i", "Team-7.log", "a"),
+            (r"/^\d{12}$/", "123456789012", "\u{663}23456789012"),
+            ("/^é.+$/", "été", "ete"),
         ] {
             let compiled = Pattern::new(pattern).unwrap();
             assert!(compiled.is_found_in(found), "{pattern} in {found}");
@@ -219,6 +288,8 @@ mod tests {
             ("/(team/", "is not a regular expression that is understood here: unclosed group"),
             ("/(?=a)b/", "look-around, including look-ahead and look-behind, is not supported"),
             ("/(a{1000}){1000}/", "is too large a regular expression"),
+            (r"/\pL/", "Unicode not allowed here"),
+            ("/[é]/", "Unicode not allowed here"),
         ] {
             let error = Pattern::new(text).unwrap_err().to_string();
             assert!(error.ends_with(told), "{text}: {error}");
@@ -232,5 +303,18 @@ mod tests {
         let policy: Policy = serde_json::from_str(written).unwrap();
         assert!(policy.rule.allows_name("team-orders") && !policy.rule.allows_name("orders"));
         assert_eq!(serde_json::to_string(&policy).unwrap(), written);
+        for kind in RuleType::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+            assert_eq!(Rule::new(kind, "/a/").unwrap().kind(), kind);
+        }
+    }
+
+    #[test]
+    fn a_pattern_from_the_store_is_compiled_when_it_is_asked_and_fails_closed() {
+        let read = |text: &str| serde_json::from_value::<Pattern>(text.into()).unwrap();
+        assert!(read("/^team-/").is_found_in("team-7"));
+        for unreadable in ["", "team", "/(/", "/a/g"] {
+            assert!(!read(unreadable).is_found_in("team"), "{unreadable}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::Error;
 use crate::{
     clock::Timestamp,
-    model::{AccessKeyId, AccessRequestId, CredentialId, EnvironmentId, ServiceId, UserName},
+    model::{AccessKeyId, AccessRequestId, CredentialId, EnvironmentId, PolicyGroupId, ServiceId, UserName},
 };
 
 /// A table: its name, and the types of its keys and values.
@@ -125,7 +125,7 @@ macro_rules! id_keys {
     )*};
 }
 
-id_keys!(AccessKeyId, AccessRequestId, CredentialId, EnvironmentId, ServiceId, UserName);
+id_keys!(AccessKeyId, AccessRequestId, CredentialId, EnvironmentId, PolicyGroupId, ServiceId, UserName);
 
 impl Key for u64 {
     fn encode(&self, out: &mut Vec<u8>) {

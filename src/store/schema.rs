@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Error, Place, Read, SealError, Sealed, Sealer, Table, Writer};
 
 /// The schema that this program reads and writes. A change that old records do not fit needs a step in `migrate`.
-pub(super) const CURRENT: u32 = 3;
+pub(super) const CURRENT: u32 = 4;
 
 /// The schema of the database.
 pub(super) const SCHEMA: Table<(), u32> = Table::new("schema");

@@ -1,6 +1,6 @@
 //! Why a use case did not happen. No HTTP here; every variant's words may be shown to the person who asked.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     cloud::CheckError,
@@ -71,13 +71,18 @@ pub enum Error {
 /// What is wrong with one field of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// The field, as the REST API calls it.
-    pub field: &'static str,
+    /// The field, as the REST API calls it; `policies[1].value` where it lies deeper.
+    pub field: Cow<'static, str>,
     /// What is wrong: `must not be empty`.
     pub message: String,
 }
 
 impl FieldError {
+    /// What is wrong with a field.
+    pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+
     fn sentence(errors: &[Self]) -> String {
         let parts: Vec<_> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
         parts.join("; ")
@@ -97,7 +102,7 @@ impl Error {
 
     /// One field is wrong.
     pub(super) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldError { field, message: message.into() }])
+        Self::Invalid(vec![FieldError::new(field, message)])
     }
 }
 
@@ -106,21 +111,22 @@ impl Error {
 pub(super) struct Checks(Vec<FieldError>);
 
 impl Checks {
-    pub(super) fn require(&mut self, good: bool, field: &'static str, message: impl Into<String>) {
+    pub(super) fn require(&mut self, good: bool, field: impl Into<Cow<'static, str>>, message: impl Into<String>) {
         if !good {
-            self.0.push(FieldError { field, message: message.into() });
+            self.0.push(FieldError::new(field, message));
         }
     }
 
     /// Text that people read: not empty (unless it may be), not endless, no control characters but line breaks.
-    pub(super) fn text(&mut self, text: &str, longest: usize, field: &'static str) {
-        self.require(!text.trim().is_empty(), field, "must not be empty");
+    pub(super) fn text(&mut self, text: &str, longest: usize, field: impl Into<Cow<'static, str>>) {
+        let field = field.into();
+        self.require(!text.trim().is_empty(), field.clone(), "must not be empty");
         self.comment(Some(text), longest, field);
     }
 
-    pub(super) fn comment(&mut self, text: Option<&str>, longest: usize, field: &'static str) {
-        let text = text.unwrap_or_default();
-        self.require(text.len() <= longest, field, format!("must not be longer than {longest} bytes"));
+    pub(super) fn comment(&mut self, text: Option<&str>, longest: usize, field: impl Into<Cow<'static, str>>) {
+        let (text, field) = (text.unwrap_or_default(), field.into());
+        self.require(text.len() <= longest, field.clone(), format!("must not be longer than {longest} bytes"));
         let printable = !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
         self.require(printable, field, "must not hold control characters");
     }

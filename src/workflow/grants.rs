@@ -12,17 +12,18 @@ use super::{
 use crate::{
     clock::Timestamp,
     model::{
-        AccessKeyId, AccessRequest, AccessRequestId, CloudIdentity, CredentialId, Ended, Grant, LiveGrant, Snapshot,
-        Status,
+        AccessKeyId, AccessRequest, AccessRequestId, CloudIdentity, CredentialId, Ended, Grant, LiveGrant, Policy,
+        PolicyGroupId, PolicyStatus, Snapshot, Status,
     },
     secret::Secret,
     store::{
         self, Order, Place, Read, Reader, SealError, Sealed, Sealer, Span,
         tables::{
             access_keys::{self, ACCESS_KEYS, AccessKeyRecord},
-            access_requests::ACCESS_REQUESTS,
+            access_requests::{ACCESS_REQUESTS, LIVING_BY_POLICY_GROUP},
             credentials::{self, CREDENTIALS, CredentialRecord},
             environments::ENVIRONMENTS,
+            policy_groups::POLICY_GROUPS,
             users::USERS,
         },
     },
@@ -30,7 +31,7 @@ use crate::{
 
 /// The snapshot of everything.
 pub(super) fn all(reader: &Reader, sealer: &Sealer, now: Timestamp) -> Result<Snapshot, Error> {
-    let mut build = Build { read: reader, sealer, now, identities: HashMap::new() };
+    let mut build = Build::new(reader, sealer, now);
     let mut snapshot = Snapshot { version: reader.version()?, grants: HashMap::new() };
     for (_, request) in reader.all(&ACCESS_REQUESTS, &Span::all(), Order::Ascending)? {
         build.add(&request, &Snapshot::default(), &mut snapshot)?;
@@ -43,19 +44,26 @@ pub(super) fn after(tx: &Transaction<'_>, published: &Snapshot) -> Result<Option
     if tx.touched.is_empty() {
         return Ok(None);
     }
+    let mut requests: BTreeSet<AccessRequestId> = BTreeSet::new();
+    for touched in &tx.touched {
+        match touched {
+            Touched::PolicyGroup(id) => {
+                let bound = tx.writer.all(&LIVING_BY_POLICY_GROUP, &Span::of(id), Order::Ascending)?;
+                requests.extend(bound.into_iter().map(|((_, request), _)| request));
+            }
+            Touched::Request(id) => drop(requests.insert(id.clone())),
+            Touched::Credential(_) | Touched::Environment(_) | Touched::User(_) => {}
+        }
+    }
+    let named = requests.clone();
     let concerned = |grant: &Grant| {
         tx.touched.iter().any(|touched| match touched {
             Touched::Credential(id) => grant.credential == *id,
             Touched::Environment(id) => grant.environment == *id,
-            Touched::Request(id) => grant.request == *id,
+            Touched::PolicyGroup(_) | Touched::Request(_) => named.contains(&grant.request),
             Touched::User(name) => grant.user == *name,
         })
     };
-    let mut requests: BTreeSet<AccessRequestId> = tx
-        .touched
-        .iter()
-        .filter_map(|touched| if let Touched::Request(id) = touched { Some(id.clone()) } else { None })
-        .collect();
     let mut next = Snapshot { version: tx.writer.version(), grants: published.grants.clone() };
     next.grants.retain(|_, live| {
         let stays = !concerned(&live.grant);
@@ -64,7 +72,7 @@ pub(super) fn after(tx: &Transaction<'_>, published: &Snapshot) -> Result<Option
         }
         stays
     });
-    let mut build = Build { read: tx.writer, sealer: tx.sealer, now: tx.now, identities: HashMap::new() };
+    let mut build = Build::new(tx.writer, tx.sealer, tx.now);
     for id in requests {
         if let Some(request) = tx.writer.find(&ACCESS_REQUESTS, &id)? {
             build.add(&request, published, &mut next)?;
@@ -78,9 +86,14 @@ struct Build<'a, R> {
     sealer: &'a Sealer,
     now: Timestamp,
     identities: HashMap<CredentialId, Option<Arc<CloudIdentity>>>,
+    rules: HashMap<PolicyGroupId, Option<Arc<[Policy]>>>,
 }
 
-impl<R: Read> Build<'_, R> {
+impl<'a, R: Read> Build<'a, R> {
+    fn new(read: &'a R, sealer: &'a Sealer, now: Timestamp) -> Self {
+        Self { read, sealer, now, identities: HashMap::new(), rules: HashMap::new() }
+    }
+
     /// Adds the grants of `request`: one for each of its keys whose secret was made.
     fn add(&mut self, request: &AccessRequest, before: &Snapshot, snapshot: &mut Snapshot) -> Result<(), Error> {
         let Some(credential) = &request.credential else { return Ok(()) };
@@ -92,12 +105,14 @@ impl<R: Read> Build<'_, R> {
         let enabled = self.read.find(&USERS, &request.requested_by)?.is_some_and(|record| !record.user.disabled)
             // No list of accounts means all accounts: without the environment there must be no access.
             && environment.is_some();
+        let rules = self.rules(request)?;
         let accounts = environment.map(|environment| environment.accounts).unwrap_or_default();
         for ((_, key_id), key) in keys {
             // Without a secret nobody can sign with it: to the data plane there is no such key yet.
             let place = access_keys::secret_place(&request.id, &key_id);
             let Some(secret) = self.secret(&place, key.secret.as_ref()) else { continue };
-            let active = enabled && is_active(request, &key, self.now);
+            // Without its policy group nobody knows what it must keep.
+            let active = enabled && rules.is_some() && is_active(request, &key, self.now);
             let grant = Grant {
                 access_key_id: key_id.clone(),
                 secret_access_key: secret,
@@ -109,7 +124,7 @@ impl<R: Read> Build<'_, R> {
                 expires_at: [request.expires_at, key.ends_at].into_iter().flatten().min(),
                 allow_credential_operations: request.allow_credential_operations.clone(),
                 accounts: accounts.clone(),
-                policies: Arc::default(),
+                policies: rules.clone().unwrap_or_default(),
                 credential: credential.clone(),
             };
             let identity = if active { self.identity(credential)? } else { None };
@@ -117,6 +132,21 @@ impl<R: Read> Build<'_, R> {
             snapshot.grants.insert(key_id, Arc::new(LiveGrant { grant, identity, ended }));
         }
         Ok(())
+    }
+
+    /// The rules in force that the calls of `request` must keep; none if its policy group is not to be found.
+    fn rules(&mut self, request: &AccessRequest) -> Result<Option<Arc<[Policy]>>, Error> {
+        let Some(id) = &request.policy_group else { return Ok(Some(Arc::default())) };
+        if let Some(known) = self.rules.get(id) {
+            return Ok(known.clone());
+        }
+        let group = self.read.find(&POLICY_GROUPS, id)?;
+        let rules = group.map(|group| -> Arc<[Policy]> {
+            let policies = group.policies.into_iter();
+            policies.filter(|policy| policy.status == PolicyStatus::Enforced).inspect(Policy::prepare).collect()
+        });
+        self.rules.insert(id.clone(), rules.clone());
+        Ok(rules)
     }
 
     fn identity(&mut self, id: &CredentialId) -> Result<Option<Arc<CloudIdentity>>, Error> {

@@ -26,6 +26,7 @@ mod origin;
 mod page;
 mod password;
 mod people;
+mod policies;
 mod random;
 mod requests;
 mod second_factor;
@@ -65,6 +66,7 @@ pub use news::News;
 pub use origin::Origin;
 pub use page::{Page, PageRequest};
 pub use people::{Administrator, NewUser, UserChange};
+pub use policies::{NewPolicy, NewPolicyGroup, PolicyAdministrator, PolicyGroupView};
 pub use requests::{
     AccessRequestView, Approval, Approver, KeyView, NewAccessRequest, Owner, RequestFilter, Requester, Revealed,
 };

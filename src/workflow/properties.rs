@@ -1,4 +1,5 @@
-//! What must hold after any sequence of steps by anybody: no access without somebody else's yes, and none after its end.
+//! What must hold after any sequence of steps by anybody: no access without somebody else's yes, none after its end, and
+//! none without the rules that were attached to it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,11 +9,14 @@ use std::{
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
-    fixture::{Fixture, approve, env, wish},
+    fixture::{Fixture, approval, env, wish},
     *,
 };
 use crate::{
-    model::{AccessRequestId, Credential, Permission, Role, Status},
+    model::{
+        AccessRequestId, CloudId, Conditions, Credential, Permission, PolicyGroupId, PolicyStatus, Role, RuleType,
+        Status,
+    },
     store::Read as _,
 };
 
@@ -30,16 +34,18 @@ const PEOPLE: [(&str, Roles); 5] = [
 #[derive(Clone, Debug)]
 enum Step {
     Advance(u64),
-    Approve(usize, Index),
+    Approve(usize, Index, usize),
     Archive(usize, Index),
     Deny(usize, Index),
     Disable(usize, bool),
     Expire,
+    Regroup(usize, usize, Vec<bool>),
     Restart,
     Reveal(usize, Index),
     Revoke(usize, Index),
     Rotate(usize, Index, u64),
     Submit(usize, bool, Option<u64>),
+    Ungroup(usize, usize),
     Withdraw(usize, Index),
 }
 
@@ -48,16 +54,18 @@ fn step() -> impl Strategy<Value = Step> {
     let on = || (0..PEOPLE.len(), any::<Index>());
     prop_oneof![
         2 => (1..200_u64).prop_map(Step::Advance),
-        8 => on().prop_map(|(who, on)| Step::Approve(who, on)),
+        8 => (on(), 0..3_usize).prop_map(|((who, on), group)| Step::Approve(who, on, group)),
         1 => on().prop_map(|(who, on)| Step::Archive(who, on)),
         1 => on().prop_map(|(who, on)| Step::Deny(who, on)),
         2 => (1..PEOPLE.len(), any::<bool>()).prop_map(|(who, disabled)| Step::Disable(who, disabled)),
         2 => Just(Step::Expire),
+        3 => (0..2_usize, 0..2_usize, vec(any::<bool>(), 0..3)).prop_map(|(who, on, rules)| Step::Regroup(who, on, rules)),
         1 => Just(Step::Restart),
         8 => on().prop_map(|(who, on)| Step::Reveal(who, on)),
         1 => on().prop_map(|(who, on)| Step::Revoke(who, on)),
         3 => (on(), 0..100_u64).prop_map(|((who, on), overlap)| Step::Rotate(who, on, overlap)),
         6 => (who, any::<bool>(), proptest::option::of(1..300_u64)).prop_map(|(who, dev, span)| Step::Submit(who, dev, span)),
+        1 => (0..2_usize, 0..2_usize).prop_map(|(who, on)| Step::Ungroup(who, on)),
         1 => on().prop_map(|(who, on)| Step::Withdraw(who, on)),
     ]
 }
@@ -75,6 +83,7 @@ struct Known {
 struct World {
     fixture: Fixture,
     credentials: [Credential; 2],
+    groups: [PolicyGroupId; 2],
     known: Known,
 }
 
@@ -85,7 +94,12 @@ impl World {
             fixture.person(name, roles);
         }
         let credentials = [fixture.credential("1", &["dev"]), fixture.credential("2", &["prod"])];
-        Self { fixture, credentials, known: Known::default() }
+        let make = |name: &str| {
+            let root = fixture.person("root", PEOPLE[0].1);
+            root.policy_administrator().unwrap().create(&rules(name, &[true])).unwrap().group.id
+        };
+        let groups = ["a", "b"].map(make);
+        Self { fixture, credentials, groups, known: Known::default() }
     }
 
     fn caller(&self, who: usize) -> Caller {
@@ -125,10 +139,24 @@ impl World {
                     self.known.requests.push(view.request.id);
                 }
             }
-            Step::Approve(who, index) => {
+            Step::Regroup(who, group, statuses) => {
+                let new = rules(["a", "b"][*group], statuses);
+                let caller = self.caller(*who);
+                let done = caller.policy_administrator().and_then(|admin| admin.replace(&self.groups[*group], &new));
+                assert!(done.is_err() || *who == 0);
+            }
+            Step::Ungroup(who, group) => {
+                let caller = self.caller(*who);
+                let done = caller.policy_administrator().and_then(|admin| admin.delete(&self.groups[*group]));
+                assert!(done.is_err() || *who == 0);
+            }
+            Step::Approve(who, index, group) => {
                 if let Some(id) = on(index, &self.known) {
                     let caller = self.caller(*who);
-                    let done = self.credentials.iter().find_map(|one| approve(&caller, &id, one).ok());
+                    let done = self.credentials.iter().find_map(|one| {
+                        let yes = Approval { policy_group: self.groups.get(*group).cloned(), ..approval(one) };
+                        caller.approver(&id).ok()?.approve(&yes).ok()
+                    });
                     if let Some(view) = done {
                         let request = view.request;
                         assert!(caller.may(Permission::AccessRequestsManage, Some(&request.environment)));
@@ -209,6 +237,7 @@ impl World {
             assert!(self.known.approved.contains(&grant.request), "access without approval");
             assert!(self.known.revealed.contains_key(&grant.request), "access before the secret was shown");
             assert!(!self.known.ended.contains(&grant.request), "access after its end");
+            assert_eq!(grant.policies.to_vec(), demanded(&reader, &grant.request), "access with other rules");
             assert!(!self.known.disabled.iter().any(|&who| PEOPLE[who].0 == grant.user.as_str()));
             let credential = self.credentials.iter().find(|one| one.id == grant.credential).unwrap();
             assert!(credential.environments.contains(&grant.environment));
@@ -235,8 +264,29 @@ impl World {
             assert!(live.grant.active == published.active || over);
             assert_eq!(live.grant.expires_at, published.expires_at);
             assert_eq!(live.grant.secret_access_key, published.secret_access_key);
+            assert_eq!(live.grant.policies, published.policies);
         }
     }
+}
+
+/// The rules in force of the group that is attached to a request.
+fn demanded(reader: &crate::store::Reader, id: &AccessRequestId) -> Vec<crate::model::Policy> {
+    use crate::store::tables::{access_requests::ACCESS_REQUESTS, policy_groups::POLICY_GROUPS};
+    let group = reader.find(&ACCESS_REQUESTS, id).unwrap().unwrap().policy_group;
+    let group = group.map(|id| reader.find(&POLICY_GROUPS, &id).unwrap().expect("access whose group was deleted"));
+    let policies = group.map(|group| group.policies).unwrap_or_default().into_iter();
+    policies.filter(|policy| policy.status == PolicyStatus::Enforced).collect()
+}
+
+/// As many rules, in force or not.
+fn rules(name: &str, statuses: &[bool]) -> NewPolicyGroup {
+    let rule = |(number, enforced): (usize, &bool)| NewPolicy {
+        kind: RuleType::ResourceNamePrefix,
+        value: format!("{number}-"),
+        status: if *enforced { PolicyStatus::Enforced } else { PolicyStatus::Disabled },
+        conditions: Conditions { cloud: CloudId::aws(), service: None, operation: None },
+    };
+    NewPolicyGroup { name: name.into(), policies: statuses.iter().enumerate().map(rule).collect() }
 }
 
 proptest! {

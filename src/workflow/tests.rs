@@ -7,7 +7,7 @@ use super::{
     *,
 };
 use crate::{
-    model::{AccessRequestId, Credential, Permission, Role, RoleAssignment, Status},
+    model::{AccessRequestId, Credential, Permission, PolicyGroupId, Role, RoleAssignment, Status},
     secret::Secret,
     store::tables::credentials::CREDENTIALS,
     store::{self, Read as _},
@@ -134,7 +134,7 @@ fn an_api_token_acts_as_its_person_but_makes_no_tokens() {
     assert!(matches!(workflow.caller(&token), Err(Error::Unauthenticated)));
     let too_long = NewApiToken { name: String::new(), duration: Some(400 * DAY) };
     let Err(Error::Invalid(errors)) = root.create_api_token(&too_long) else { panic!("accepted") };
-    assert_eq!(errors.iter().map(|error| error.field).collect::<Vec<_>>(), ["name", "duration"]);
+    assert_eq!(errors.iter().map(|error| error.field.as_ref()).collect::<Vec<_>>(), ["name", "duration"]);
 }
 
 #[test]
@@ -253,13 +253,13 @@ fn an_approval_is_looked_at_whole() {
     let other = fixture.credential("2", &["prod"]);
     let id = submit(&dora, "dev", None);
     let mut bad = Approval {
-        policy_group: Some("strict".into()),
+        policy_group: PolicyGroupId::new("strict").ok(),
         expires_at: Some(fixture.clock.now()),
         allow_credential_operations: vec!["sts:AssumeRole".into(), "dynamodb".into(), "dynamodb:".into()],
         ..approval(&other)
     };
     let Err(Error::Invalid(errors)) = ann.approver(&id).unwrap().approve(&bad) else { panic!("accepted") };
-    let fields: Vec<_> = errors.iter().map(|error| error.field).collect();
+    let fields: Vec<_> = errors.iter().map(|error| error.field.as_ref()).collect();
     let operations = "allow_credential_operations";
     assert_eq!(fields, ["credential", "policy_group", "expires_at", operations, operations, operations]);
     let id = dora.requester(&env("dev")).unwrap().submit(&wish(&["sts", "dynamodb", "sts"], None)).unwrap().request.id;
@@ -282,7 +282,7 @@ fn an_approval_is_looked_at_whole() {
         bad.credential = linked.id.clone();
         let Err(Error::Invalid(errors)) = ann.approver(&id).unwrap().approve(&bad) else { panic!("accepted {name}") };
         let [error] = &errors[..] else { panic!("{errors:?}") };
-        assert_eq!((error.field, &error.message), (operations, &format!("{rule}; not {name:?}")));
+        assert_eq!((error.field.as_ref(), &error.message), (operations, &format!("{rule}; not {name:?}")));
     }
     bad = Approval {
         allow_credential_operations: by_name(&["sts:GetSessionToken", "sts:AssumeRole", "sts:AssumeRole"]),
@@ -304,7 +304,7 @@ fn a_request_is_looked_at_whole() {
     let requester = dora.requester(&env("dev")).unwrap();
     let bad = NewAccessRequest { justification: " ".into(), ..wish(&["dynamo", "s4"], Some(Duration::ZERO)) };
     let Err(Error::Invalid(errors)) = requester.submit(&bad) else { panic!("accepted") };
-    let fields: Vec<_> = errors.iter().map(|error| error.field).collect();
+    let fields: Vec<_> = errors.iter().map(|error| error.field.as_ref()).collect();
     assert_eq!(fields, ["services", "services", "justification", "duration"]);
     assert!(matches!(dora.requester(&env("prod")), Err(Error::Forbidden { .. })));
     assert!(matches!(dora.requester(&env("none")), Err(Error::NotFound(_))));

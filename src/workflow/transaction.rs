@@ -3,7 +3,9 @@
 use super::{Error, random};
 use crate::{
     clock::Timestamp,
-    model::{AccessRequest, AccessRequestId, CredentialId, EnvironmentId, User, UserName, WorkflowEvent},
+    model::{
+        AccessRequest, AccessRequestId, CredentialId, EnvironmentId, PolicyGroupId, User, UserName, WorkflowEvent,
+    },
     store::{
         Read as _, Sealer, Writer,
         tables::{
@@ -19,6 +21,7 @@ use crate::{
 pub(super) enum Touched {
     Credential(CredentialId),
     Environment(EnvironmentId),
+    PolicyGroup(PolicyGroupId),
     Request(AccessRequestId),
     User(UserName),
 }

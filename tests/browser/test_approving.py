@@ -62,6 +62,42 @@ def test_allowing_what_hands_out_credentials(cloud_site: Site, browse: Callable)
         assert person.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_with_a_policy_group(cloud_site: Site, browse: Callable):
+    """Told before the click, and on the pages of both after it; the calls keep it."""
+    anna, dora = browse(cloud_site.url).sign_in("anna"), browse(cloud_site.url).sign_in("dora")
+    admin = browse(cloud_site.url).sign_in("admin")
+    admin.visit("/policy-groups")
+    admin.follow("Make a policy group")
+    admin.fill("Name", "Team tables")
+    admin.page.get_by_label("Service", exact=True).fill("dynamodb")
+    admin.page.get_by_label("Operation", exact=True).fill("CreateTable")
+    admin.page.get_by_label("Beginning or pattern", exact=True).fill("team-")
+    admin.press("Add a rule")
+    second = admin.page.get_by_role("group", name="Rule 2")
+    assert second.get_by_label("Service", exact=True).evaluate("(field) => field === document.activeElement")
+    admin.press("Remove rule 2")
+    # The key for sending a form saves, and takes no rule away.
+    admin.page.get_by_label("Name", exact=True).press("Enter")
+    admin.page.wait_for_url(re.compile(r"/policy-groups/(?!new)[0-9a-z]+$"))
+    sentence = "What CreateTable of DynamoDB creates must have a name that begins with"
+    assert f"{sentence} team-" in admin.text()
+
+    request = cloud_site.team.ask("dynamodb")["id"]
+    anna.visit(f"/access-requests/{request}/decide")
+    allows = anna.page.locator(".allows")
+    assert "What they create may have any name." in allows.inner_text()
+    anna.page.get_by_label("Which policy group?").select_option(label="Team tables")
+    assert f"{sentence} “team-”." in allows.inner_text()
+    anna.press("Approve access")
+    for person in (anna, dora):
+        person.visit(f"/access-requests/{request}")
+        assert "Team tables" in person.text() and f"{sentence} team-" in person.text()
+    admin.page.reload()
+    admin.follow("Delete the policy group")
+    assert "dora in staging" in admin.text()
+    assert not admin.page.locator("main").get_by_role("button", name="Delete").count()
+
+
 def test_deny(cloud_site: Site, browse: Callable):
     dora, anna = browse(cloud_site.url).sign_in("dora"), browse(cloud_site.url).sign_in("anna")
     request = dora.ask("Lambda")

@@ -194,11 +194,14 @@ def test_nothing_stored_comes_alive(site: Site, browse: Callable):
             secret_access_key="x" * 40, environments=[f"evil-{n}", "staging"],
         )["id"]  # fmt: skip
         admin.post("/tokens", name=evil)
+        conditions = {"cloud": "aws", "service": "dynamodb", "operation": "CreateTable"}
+        rule = {"type": "csg.resource.name.prefix", "status": "enforced", "value": evil, "conditions": conditions}
+        group = admin.post("/policy-groups", name=evil, policies=[rule])["id"]
     evil = " ".join(EVIL)
     admin.patch("/environments/staging", name=evil)
     dora = browse(site.url, user_agent=f"{EVIL[0]} {EVIL[1]}").sign_in("dora")
     request = dora.ask("DynamoDB", why=evil)
-    site.decide(request, comment=evil)
+    site.decide(request, comment=evil, policy_group=group)
     dora.take_secret(request)
     site.decide(request, "revoke", comment=evil)
     second = dora.ask("Lambda", why=evil)
@@ -233,6 +236,9 @@ def test_nothing_stored_comes_alive(site: Site, browse: Callable):
             f"/credentials/{credential}",
             f"/credentials/{credential}/delete",
             "/new/credential",
+            "/policy-groups",
+            f"/policy-groups/{group}",
+            f"/policy-groups/{group}/delete",
             "/people/dora",
             "/people/admin",
             "/people/dora/disable",
@@ -281,6 +287,8 @@ def test_every_field_refuses_or_shows_it_as_text(evil: str, scene: Scene, browse
         (admin, "/new/environment"),
         (admin, f"/credentials/{spare}"),
         (admin, "/new/credential"),
+        (admin, "/new/policy-group"),
+        (admin, "/policy-groups/{policies}"),
         (admin, "/people"),
         (admin, f"/people/{somebody}"),
         (admin, "/new/person"),
@@ -308,4 +316,4 @@ def test_every_field_refuses_or_shows_it_as_text(evil: str, scene: Scene, browse
                 form.evaluate("(form) => form.submit()")
             sent += 1
             assert is_whole(person), f"{path}, form {n}"
-    assert sent >= 17
+    assert sent >= 19

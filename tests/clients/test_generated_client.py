@@ -147,9 +147,24 @@ def test_the_whole_way(nobody: Api, admin: Api, gateway: Gateway):
     )
     status = model("Status")
     assert (request.status, request.decided_by, request.expires_at) == (status.PENDING, None, None)
-    approval = model("Approval")(credential=credential.id, comment="from a generated client")
+    conditions = model("PolicyConditions")(cloud="aws", service="dynamodb", operation="CreateTable")
+    rule = model("Policy")(
+        type_=model("PolicyType")("csg.resource.name.prefix"),
+        status=model("PolicyStatus")("enforced"),
+        conditions=conditions,
+        value="generated-",
+    )
+    group = admin.do(
+        made,
+        "policy_groups",
+        "create_policy_group",
+        body=model("NewPolicyGroup")(name="generated names", policies=[rule]),
+    )
+    approval = model("Approval")(credential=credential.id, policy_group=group.id, comment="from a generated client")
     approved = gustav.do(done, "access_requests", "approve_access_request", request.id, body=approval)
     assert (approved.status, approved.decided_by) == (status.APPROVED, "gustav")
+    assert approved.policy_group == group.id
+    assert gerda.do(done, "policy_groups", "show_policy_group", group.id).policies == [rule]
     assert (approved.expires_at - approved.decided_at).days == 30
     secret = gerda.do(done, "access_requests", "read_secret", request.id)
     gone = gerda.refused(HTTPStatus.GONE, "access_requests", "read_secret", request.id)
@@ -227,6 +242,7 @@ def test_all_that_can_be_read_is_understood(admin: Api):
         ("credentials", "list_credentials"),
         ("environments", "list_environments"),
         ("people", "list_users"),
+        ("policy_groups", "list_policy_groups"),
         ("people", "show_user", "admin"),
         ("sessions", "list_sessions"),
         ("sessions", "show_me"),

@@ -83,6 +83,10 @@ def targets(team: Team) -> Iterator[tuple[str, dict[str, str]]]:
     yield "delete_credential", {"id": spare["id"]}
     for operation in ("show_credential", "change_credential", "test_credential"):
         yield operation, {"id": team.credential}
+    yield "delete_policy_group", {"id": admin.post("/policy-groups", name="spare", policies=[])["id"]}
+    kept = admin.post("/policy-groups", name="kept", policies=[])["id"]
+    for operation in ("show_policy_group", "replace_policy_group"):
+        yield operation, {"id": kept}
     for operation in ("show_user", "change_user", "reset_second_factor"):
         yield operation, {"id": "dora"}
     peter = team.add_person("peter", "developer")
@@ -98,6 +102,8 @@ def document(team: Team) -> dict:
     document = team.admin.document()
     schemas = document["components"]["schemas"]
     schemas["Approval"]["properties"]["credential"] = {"type": "string", "enum": [team.credential]}
+    # What it is approved with must not be what is taken away meanwhile.
+    schemas["Approval"]["properties"]["policy_group"] = {"type": "null"}
     schemas["UserName"]["examples"] = ["erika"]
     return document
 

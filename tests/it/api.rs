@@ -6,5 +6,6 @@ mod life;
 mod lists;
 mod openapi;
 mod permissions;
+mod policies;
 mod refusals;
 mod second_factor;

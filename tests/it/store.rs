@@ -8,10 +8,13 @@ use std::{collections::BTreeSet, fs, path::Path};
 use csg::{
     clock::{Clock, Timestamp},
     cloud::aws::Catalogue,
-    model::{CloudId, EnvironmentId, Publisher, ServiceId, Status, User, UserName},
+    model::{CloudId, Conditions, EnvironmentId, PolicyStatus, Publisher, RuleType, ServiceId, Status, User, UserName},
     secret::Secret,
     store::{MasterKey, Store},
-    workflow::{AccessRequestView, Caller, Error, Origin, Page, PageRequest, RequestFilter, UserChange, Workflow},
+    workflow::{
+        AccessRequestView, Approval, Caller, Error, NewPolicy, NewPolicyGroup, Origin, Page, PageRequest,
+        RequestFilter, UserChange, Workflow,
+    },
 };
 
 use crate::api::harness::PASSWORD;
@@ -116,4 +119,43 @@ fn a_database_of_schema_2_knows_its_people_and_tokens_by_index() {
     drop(workflow);
     // Opened a second time there is nothing left to do.
     check(&open_at(&directory.path().join("csg.redb")), 7);
+}
+
+#[test]
+fn access_of_a_database_of_schema_3_has_no_policy_group_and_new_access_can_have_one() {
+    let (directory, workflow) = open(3);
+    let [root, anna, dora] = ["root", "anna", "dora"].map(|name| sign_in(&workflow, name));
+    let all = anna.access_request_queue(&RequestFilter::default(), &PageRequest::default()).unwrap().items;
+    let stands: Vec<_> =
+        all.iter().map(|view| (view.request.status.name(), view.request.policy_group.clone())).collect();
+    assert_eq!(stands, [("pending", None), ("approved", None), ("revoked", None), ("active", None)]);
+    let working = |workflow: &Workflow| {
+        let snapshot = workflow.subscribe().load().clone();
+        let active = snapshot.grants.values().filter(|live| live.grant.active);
+        let mut rules: Vec<_> = active.map(|live| live.grant.policies.len()).collect();
+        rules.sort_unstable();
+        rules
+    };
+    assert_eq!(working(&workflow), [0]);
+
+    let administrator = root.policy_administrator().unwrap();
+    let conditions = Conditions { cloud: CloudId::aws(), service: None, operation: None };
+    let (kind, value) = (RuleType::ResourceNamePrefix, "team-".to_owned());
+    let policies = vec![NewPolicy { kind, value, status: PolicyStatus::Enforced, conditions }];
+    let group = administrator.create(&NewPolicyGroup { name: "teams".into(), policies }).unwrap().group;
+    let approval = Approval {
+        credential: root.credentials(None, &PageRequest::default()).unwrap().items.remove(0).id,
+        policy_group: Some(group.id.clone()),
+        expires_at: None,
+        allow_credential_operations: Vec::new(),
+        comment: None,
+    };
+    let waits = &all[0].request.id;
+    anna.approver(waits).unwrap().approve(&approval).unwrap();
+    dora.owner(waits).unwrap().reveal().unwrap();
+    let refused = administrator.delete(&group.id).unwrap_err().to_string();
+    assert_eq!(refused, "the policy group is in use by an access request: end that first");
+    assert_eq!(working(&workflow), [0, 1]);
+    drop((root, anna, dora, workflow));
+    assert_eq!(working(&open_at(&directory.path().join("csg.redb"))), [0, 1]);
 }

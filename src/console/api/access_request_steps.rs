@@ -15,7 +15,7 @@ use crate::{
         extract::{self, Id},
         session::Session,
     },
-    model::{AccessKeyId, AccessRequestId, CredentialId},
+    model::{AccessKeyId, AccessRequestId, CredentialId, PolicyGroupId},
     workflow::{self, AccessRequestView, Approval, Caller, Revealed},
 };
 
@@ -26,8 +26,8 @@ use crate::{
 pub(crate) struct Approve {
     /// The real credential behind the key: one of the environment's.
     credential: CredentialId,
-    /// None yet: null or left out.
-    policy_group: Option<String>,
+    /// Whose rules the calls must keep; none if null.
+    policy_group: Option<PolicyGroupId>,
     /// When access ends; if null, after the duration that was asked for, or when revoked.
     expires_at: Option<Timestamp>,
     /// Operations that hand out cloud credentials and are allowed all the same: any of the request's `credential_operations`.

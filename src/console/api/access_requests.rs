@@ -22,7 +22,9 @@ use crate::{
         extract::{self, Id, Query},
         session::Session,
     },
-    model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, ServiceId, Status, UserName},
+    model::{
+        AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, PolicyGroupId, ServiceId, Status, UserName,
+    },
     workflow::{AccessRequestView, KeyView, NewAccessRequest, PageRequest, RequestFilter},
 };
 
@@ -48,8 +50,9 @@ pub(crate) struct AccessRequest {
     decision_comment: Option<String>,
     #[schema(required)]
     credential: Option<CredentialId>,
+    /// Whose rules its calls must keep (`GET /policy-groups/{id}`).
     #[schema(required)]
-    policy_group: Option<String>,
+    policy_group: Option<PolicyGroupId>,
     /// Those operations that hand out cloud credentials and are allowed all the same.
     #[schema(examples(json!(["sts:AssumeRole"])))]
     allow_credential_operations: Vec<String>,
@@ -112,7 +115,7 @@ impl AccessRequest {
             decided_at: request.decided_at,
             decision_comment: request.decision_comment,
             credential: request.credential,
-            policy_group: None,
+            policy_group: request.policy_group,
             allow_credential_operations: request.allow_credential_operations,
             credential_operations,
             expires_at: request.expires_at,

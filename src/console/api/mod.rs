@@ -12,6 +12,7 @@ pub(crate) mod list;
 mod me;
 mod merge;
 pub(crate) mod openapi;
+mod policy_groups;
 mod second_factor;
 mod sessions;
 mod settings;
@@ -58,6 +59,11 @@ pub(crate) fn routes() -> Router<State> {
         .route("/me/second-factor", get(second_factor::show).post(second_factor::begin))
         .route("/me/second-factor/confirm", post(second_factor::confirm))
         .route("/me/second-factor/disable", post(second_factor::disable))
+        .route("/policy-groups", get(policy_groups::list).post(policy_groups::create))
+        .route(
+            "/policy-groups/{id}",
+            get(policy_groups::show).put(policy_groups::replace).delete(policy_groups::delete),
+        )
         .route("/sessions", get(sessions::list).post(sessions::create))
         .route("/sessions/current", delete(sessions::delete))
         .route("/sessions/{id}", delete(sessions::end))

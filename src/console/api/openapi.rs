@@ -15,8 +15,8 @@ use utoipa::{
 };
 
 use super::{
-    access_request_steps, access_requests, audit, ca, clouds, credentials, environments, me, second_factor, sessions,
-    settings, system, tokens, usage, users,
+    access_request_steps, access_requests, audit, ca, clouds, credentials, environments, me, policy_groups,
+    second_factor, sessions, settings, system, tokens, usage, users,
 };
 use crate::console::error::Problem;
 
@@ -43,6 +43,7 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
         (name = "Clouds", description = "What can be asked for."),
         (name = "Environments", description = "Where people work."),
         (name = "Credentials", description = "The real cloud credentials. Their secrets go in and never come out."),
+        (name = "Policy groups", description = "Rules about the names of what calls create, attached at approval."),
         (name = "People", description = "People and their roles, account-wide or in one environment."),
         (name = "Audit", description = "What cloud clients called, and what people did."),
         (name = "Certificate authority", description = "Whom clients of the gateway are to trust."),
@@ -88,6 +89,11 @@ pub(crate) static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi)
         credentials::change,
         credentials::delete,
         credentials::test,
+        policy_groups::list,
+        policy_groups::create,
+        policy_groups::show,
+        policy_groups::replace,
+        policy_groups::delete,
         users::list,
         users::create,
         users::show,

@@ -10,6 +10,7 @@ use super::{
     form::Submitted,
     frame::{Frame, cloud_services},
     redirect,
+    rules::RuleWords,
     snippets::{self, Snippet},
     usage::Use,
     visitor::Visitor,
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     console::{error::Problem, extract::Id},
-    model::{AccessRequest, AccessRequestId, Action, Credential, Permission, Status, WorkflowEvent},
+    model::{AccessRequest, AccessRequestId, Action, Credential, Permission, PolicyGroup, Status, WorkflowEvent},
     workflow::{AccessRequestView, KeyView, parse_duration},
 };
 
@@ -46,6 +47,7 @@ struct Details {
     comment: Option<String>,
     /// Those that hand out cloud credentials and are allowed by name.
     operations: Vec<String>,
+    bound: Option<Bound>,
     history: Vec<Step>,
     access: Option<Access>,
     keys: Vec<Key>,
@@ -61,6 +63,13 @@ struct Decider {
     credential: Option<String>,
     may_revoke: bool,
     may_archive: bool,
+}
+
+/// By which rules its calls are bound.
+struct Bound {
+    id: String,
+    name: String,
+    rules: Vec<RuleWords>,
 }
 
 /// What a client is set up with.
@@ -104,12 +113,13 @@ pub(crate) async fn show(visitor: Visitor, Id(id): Id<AccessRequestId>) -> Resul
         };
         // One that was removed since, or that is not theirs to see, is not told of.
         let credential = view.request.credential.as_ref().and_then(|id| caller.credential(id).ok());
-        Ok((view, history, usage, credential))
+        let group = caller.policy_group_of(&id)?;
+        Ok((view, history, usage, credential, group))
     });
-    let (view, history, usage, credential) = read.await?;
+    let (view, history, usage, credential, group) = read.await?;
     let usage = usage.map(|usage| Use::new(&visitor, &usage));
     let decider = decider(&visitor, &view.request, credential);
-    Ok(visitor.page(&details(&visitor, &view, &history, usage, decider)))
+    Ok(visitor.page(&details(&visitor, &view, &history, usage, group, decider)))
 }
 
 fn decider(visitor: &Visitor, request: &AccessRequest, credential: Option<Credential>) -> Option<Decider> {
@@ -130,6 +140,7 @@ fn details(
     view: &AccessRequestView,
     history: &[WorkflowEvent],
     usage: Option<Use>,
+    group: Option<PolicyGroup>,
     decider: Option<Decider>,
 ) -> Details {
     let request = &view.request;
@@ -162,6 +173,11 @@ fn details(
         decided_by: request.decided_by.as_ref().map(ToString::to_string),
         comment: request.decision_comment.clone().filter(|comment| !comment.is_empty()),
         operations: request.allow_credential_operations.clone(),
+        bound: group.map(|group| Bound {
+            id: group.id.to_string(),
+            rules: RuleWords::in_force(&group),
+            name: group.name,
+        }),
         history: history.iter().map(|event| step(visitor, event)).collect(),
         keys: if lives { view.keys.iter().map(|view| key(visitor, view)).collect() } else { Vec::new() },
         secret_waits: view.secret_available,

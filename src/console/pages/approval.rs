@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{form::Fields, visitor::Visitor, words};
+use super::{form::Fields, rules, visitor::Visitor, words};
 use crate::{
     clock::Timestamp,
     cloud::credential_operations,
     console::error::capital,
-    model::{AccessRequest, Credential, CredentialId, Principal, ServiceId},
+    model::{AccessRequest, Credential, CredentialId, PolicyGroup, PolicyGroupId, Principal, ServiceId},
     workflow::{Approval, Error, FieldError, parse_duration},
 };
 
@@ -32,16 +32,20 @@ pub(super) fn read(fields: &Fields, comment: Option<&str>, now: Timestamp) -> Re
     let mut errors = Vec::new();
     let credential = CredentialId::new(fields.text("credential"));
     if credential.is_err() {
-        errors.push(FieldError { field: "credential", message: "must be picked".into() });
+        errors.push(FieldError::new("credential", "must be picked"));
     }
     let expires_at = until(fields, now).unwrap_or_else(|error| {
         errors.push(error);
         None
     });
+    let policy_group = fields.optional("policy_group").map(PolicyGroupId::new).transpose().unwrap_or_else(|_| {
+        errors.push(FieldError::new("policy_group", "must be picked"));
+        None
+    });
     match credential {
         Ok(credential) if errors.is_empty() => Ok(Approval {
             credential,
-            policy_group: None,
+            policy_group,
             expires_at,
             allow_credential_operations: fields.all("allow").map(str::to_owned).collect(),
             comment: comment.map(str::to_owned),
@@ -52,7 +56,7 @@ pub(super) fn read(fields: &Fields, comment: Option<&str>, now: Timestamp) -> Re
 
 /// When access is to end; none if as was asked for.
 fn until(fields: &Fields, now: Timestamp) -> Result<Option<Timestamp>, FieldError> {
-    let wrong = |message: &str| FieldError { field: "expires_at", message: message.into() };
+    let wrong = |message: &str| FieldError::new("expires_at", message);
     let (picked, date) = (fields.text("until"), fields.text("date"));
     match picked {
         // Without scripts nothing picks the date for whoever has filled it in.
@@ -96,6 +100,25 @@ fn stands_for(credential: &Credential) -> String {
             "with the credential {name} ({access_key_id}), and the account behind it is not known (test the credential),"
         ),
     }
+}
+
+/// The policy groups, behind none at all.
+pub(super) fn policy_groups(all: &[PolicyGroup], request: &AccessRequest, picked: &str) -> Vec<Pick> {
+    let none = Pick {
+        value: String::new(),
+        label: "None".into(),
+        about: String::new(),
+        words: "What they create may have any name.".into(),
+        picked: picked.is_empty(),
+    };
+    let pick = |group: &PolicyGroup| Pick {
+        value: group.id.to_string(),
+        label: group.name.clone(),
+        about: String::new(),
+        words: rules::sentence(group, &request.services),
+        picked: group.id.as_str() == picked,
+    };
+    [none].into_iter().chain(all.iter().map(pick)).collect()
 }
 
 pub(super) fn spans(visitor: &Visitor, request: &AccessRequest, picked: &str) -> Vec<Pick> {
@@ -157,9 +180,10 @@ pub(super) fn operations(request: &AccessRequest, fields: &Fields) -> Vec<Pick> 
 
 /// What is wrong with one of them, as people say it.
 pub(super) fn sentence(error: &FieldError) -> String {
-    match (error.field, error.message.as_str()) {
+    match (error.field.as_ref(), error.message.as_str()) {
         ("credential", "must be picked") => "Pick the credential that stands behind the access.".into(),
         ("credential", _) => "This credential is no longer linked to the environment: pick another.".into(),
+        ("policy_group", _) => "This policy group is no longer there: pick another, or none.".into(),
         ("expires_at", "must be picked") => "Pick when the access ends.".into(),
         ("comment", message) => format!("The comment {message}."),
         (_, message) => capital(message),

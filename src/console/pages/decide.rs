@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     console::{error::Problem, extract::Id},
-    model::{AccessRequest, AccessRequestId, AccountId, Credential, Environment, Status, WorkflowEvent},
+    model::{AccessRequest, AccessRequestId, AccountId, Credential, Environment, PolicyGroup, Status, WorkflowEvent},
     workflow::{AccessRequestView, Caller, Error, FieldError, PageRequest, RequestFilter},
 };
 
@@ -51,11 +51,14 @@ struct Decide {
     credentials: Vec<Pick>,
     /// What the environment refuses besides.
     reach: Option<String>,
+    /// None, and those that there are; empty if there are none.
+    policy_groups: Vec<Pick>,
     spans: Vec<Pick>,
     date: String,
     operations: Vec<Pick>,
     comment: String,
     credential_error: Option<String>,
+    policy_group_error: Option<String>,
     until_error: Option<String>,
     other_error: Option<String>,
 }
@@ -86,6 +89,7 @@ struct Found {
     /// None if it was removed since; then nothing waits there.
     environment: Option<Environment>,
     credentials: Vec<Credential>,
+    policy_groups: Vec<PolicyGroup>,
     has: Vec<AccessRequestView>,
     more: bool,
     refused: bool,
@@ -152,7 +156,7 @@ async fn page(
     let found = visitor.run(move |caller| find(caller, &id)).await?;
     let request = &found.view.request;
     let of = |field: &str| errors.iter().find(|error| error.field == field).map(approval::sentence);
-    let known = ["credential", "expires_at"];
+    let known = ["credential", "expires_at", "policy_group"];
     let is_new = fields.text("decision").is_empty();
     let until = if is_new { AS_ASKED } else { fields.text("until") };
     Ok(Decide {
@@ -179,13 +183,19 @@ async fn page(
         too_late,
         refused: found.refused,
         reach: found.environment.as_ref().and_then(reach),
+        policy_groups: if found.policy_groups.is_empty() {
+            Vec::new()
+        } else {
+            approval::policy_groups(&found.policy_groups, request, fields.text("policy_group"))
+        },
         spans: approval::spans(visitor, request, until),
         date: fields.text("date").to_owned(),
         operations: approval::operations(request, fields),
         comment: fields.text("comment").to_owned(),
         credential_error: of("credential"),
+        policy_group_error: of("policy_group"),
         until_error: of("expires_at"),
-        other_error: errors.iter().find(|error| !known.contains(&error.field)).map(approval::sentence),
+        other_error: errors.iter().find(|error| !known.contains(&error.field.as_ref())).map(approval::sentence),
         credentials: approval::credentials(&found.credentials, fields.text("credential")),
     })
 }
@@ -204,6 +214,7 @@ fn find(caller: &Caller, id: &AccessRequestId) -> Result<Found, Error> {
     let linked = PageRequest { limit: 1000, cursor: None };
     let mut credentials = caller.credentials(Some(place), &linked)?.items;
     credentials.retain(|credential| credential.cloud == view.request.cloud);
+    let groups = caller.policy_groups(&PageRequest { limit: 1000, cursor: None })?.items;
     let living = RequestFilter {
         statuses: [Status::Approved, Status::Active].into(),
         requested_by: Some(view.request.requested_by.clone()),
@@ -214,6 +225,7 @@ fn find(caller: &Caller, id: &AccessRequestId) -> Result<Found, Error> {
         history: caller.history(id)?,
         environment,
         credentials,
+        policy_groups: groups.into_iter().map(|view| view.group).collect(),
         more: has.next_cursor.is_some(),
         has: has.items,
         refused,

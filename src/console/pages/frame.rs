@@ -121,10 +121,11 @@ fn environment_items(id: &EnvironmentId) -> Vec<Item> {
 /// The account-wide pages, for whom they are. An entry appears here together with its page.
 fn account_items(visitor: &Visitor) -> Vec<Item> {
     // (label, address, needed permission, also where it is held for one environment only)
-    const PAGES: [(&str, &str, Permission, bool); 7] = [
+    const PAGES: [(&str, &str, Permission, bool); 8] = [
         ("Requests", "/access-requests", Permission::AccessRequestsManage, true),
         ("Environments", "/environments", Permission::EnvironmentsManage, true),
         ("Credentials", "/credentials", Permission::CredentialsManage, false),
+        ("Policy groups", "/policy-groups", Permission::PoliciesManage, false),
         ("People", "/people", Permission::UsersManage, false),
         ("Audit log", "/audit", Permission::AuditRead, true),
         ("System", "/system", Permission::UsersManage, false),

@@ -128,7 +128,7 @@ pub(crate) async fn submit(
 }
 
 fn read(fields: &Fields) -> Result<NewAccessRequest, Error> {
-    let invalid = |field, message: String| Error::Invalid(vec![FieldError { field, message }]);
+    let invalid = |field, message: String| Error::Invalid(vec![FieldError::new(field, message)]);
     let services = fields.all("services").map(ServiceId::new).collect::<Result<_, _>>();
     Ok(NewAccessRequest {
         cloud: CloudId::aws(),
@@ -171,7 +171,7 @@ async fn form(
         services_error: of("services"),
         justification_error: of("justification"),
         duration_error: of("duration"),
-        other_error: errors.iter().find(|error| !known.contains(&error.field)).map(sentence),
+        other_error: errors.iter().find(|error| !known.contains(&error.field.as_ref())).map(sentence),
         id,
     })
 }
@@ -209,7 +209,7 @@ fn groups(search: &str, fields: &Fields, held: &[(ServiceId, Status)]) -> (Vec<G
 }
 
 fn sentence(error: &FieldError) -> String {
-    match (error.field, error.message.as_str()) {
+    match (error.field.as_ref(), error.message.as_str()) {
         ("services", "must not be empty") => "Tick at least one service.".into(),
         ("justification", "must not be empty") => "Say what you need it for: whoever decides reads this.".into(),
         (_, message) => capital(message),

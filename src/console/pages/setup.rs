@@ -110,7 +110,7 @@ fn refused(again: &SetUp<'_>, error: workflow::Error) -> Response {
         workflow::Error::Invalid(errors) => {
             let mut form = SetUp { username: again.username, token: again.token, ..SetUp::default() };
             for error in errors {
-                match error.field {
+                match error.field.as_ref() {
                     "password" => form.password_error = Some(capital(&error.message)),
                     field => form.problem = Some(format!("{field}: {}", error.message)),
                 }

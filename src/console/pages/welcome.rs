@@ -73,7 +73,7 @@ pub(crate) async fn make_environment(Submitted { visitor, fields }: Submitted) -
     let made = attempt(&visitor, move |caller| {
         let id = EnvironmentId::new(&id).map_err(|error| {
             let message = error.to_string().replace("an environment id ", "");
-            Error::Invalid(vec![FieldError { field: "id", message }])
+            Error::Invalid(vec![FieldError::new("id", message)])
         })?;
         let credentials = first_credential(caller)?.into_iter().map(|credential| credential.id).collect();
         let new = NewEnvironment { id, name, accounts: Vec::new(), credentials };

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::super::{Error, Key, Read as _, Table, Writer};
 use crate::{
     clock::Timestamp,
-    model::{AccessRequest, AccessRequestId, CredentialId, EnvironmentId, ServiceId, Status, UserName},
+    model::{AccessRequest, AccessRequestId, CredentialId, EnvironmentId, PolicyGroupId, ServiceId, Status, UserName},
 };
 
 /// Access requests; their ids sort by time. Written by [`put`] alone, which keeps the indexes.
@@ -23,6 +23,10 @@ pub type IndexKey = ((Facet, Status), AccessRequestId);
 /// The requests that a credential gives access to now, and where.
 pub const LIVING_BY_CREDENTIAL: Table<(CredentialId, AccessRequestId), EnvironmentId> =
     Table::new("living_by_credential");
+
+/// The requests whose access a policy group's rules hold for now, and where.
+pub const LIVING_BY_POLICY_GROUP: Table<(PolicyGroupId, AccessRequestId), EnvironmentId> =
+    Table::new("living_by_policy_group");
 
 /// How many requests wait for a decision in an environment; there is no record where none does.
 pub const PENDING: Table<EnvironmentId, u64> = Table::new("pending_access_requests");
@@ -61,15 +65,10 @@ pub(in crate::store) fn reindex(
     for key in new.difference(&old) {
         writer.put(&ACCESS_REQUEST_INDEX, key, &())?;
     }
-    let (old, new) = (before.and_then(lives_on), lives_on(now));
-    if old != new {
-        if let Some(credential) = old {
-            writer.remove(&LIVING_BY_CREDENTIAL, &(credential.clone(), now.id.clone()))?;
-        }
-        if let Some(credential) = new {
-            writer.put(&LIVING_BY_CREDENTIAL, &(credential.clone(), now.id.clone()), &now.environment)?;
-        }
-    }
+    let of = |request: &AccessRequest| lives(request).then(|| request.credential.clone()).flatten();
+    live_by(writer, &LIVING_BY_CREDENTIAL, before.and_then(of), of(now), now)?;
+    let of = |request: &AccessRequest| lives(request).then(|| request.policy_group.clone()).flatten();
+    live_by(writer, &LIVING_BY_POLICY_GROUP, before.and_then(of), of(now), now)?;
     let pending = |request: &AccessRequest| request.status == Status::Pending;
     match (before.is_some_and(pending), pending(now)) {
         (false, true) => count(writer, &now.environment, |count| count.saturating_add(1)),
@@ -95,9 +94,29 @@ fn entries(request: &AccessRequest) -> BTreeSet<IndexKey> {
     entries
 }
 
-/// The credential that stands behind access that there is now.
-fn lives_on(request: &AccessRequest) -> Option<&CredentialId> {
-    request.credential.as_ref().filter(|_| matches!(request.status, Status::Approved | Status::Active))
+/// Is there access now, or will there be once the secret is taken?
+fn lives(request: &AccessRequest) -> bool {
+    matches!(request.status, Status::Approved | Status::Active)
+}
+
+/// Access that lived by `before` lives by `now`.
+fn live_by<I: Key + PartialEq>(
+    writer: &mut Writer,
+    table: &Table<(I, AccessRequestId), EnvironmentId>,
+    before: Option<I>,
+    now: Option<I>,
+    request: &AccessRequest,
+) -> Result<(), Error> {
+    if before == now {
+        return Ok(());
+    }
+    if let Some(id) = before {
+        writer.remove(table, &(id, request.id.clone()))?;
+    }
+    if let Some(id) = now {
+        writer.put(table, &(id, request.id.clone()), &request.environment)?;
+    }
+    Ok(())
 }
 
 fn count(writer: &mut Writer, environment: &EnvironmentId, change: impl Fn(u64) -> u64) -> Result<(), Error> {
@@ -172,6 +191,7 @@ mod tests {
             decided_at: None,
             decision_comment: None,
             credential: None,
+            policy_group: None,
             expires_at: None,
             allow_credential_operations: Vec::new(),
             version: 1,

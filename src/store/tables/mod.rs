@@ -7,6 +7,7 @@ pub mod counts;
 pub mod credentials;
 pub mod environments;
 pub mod events;
+pub mod policy_groups;
 pub mod second_factors;
 pub mod set_up;
 pub mod settings;

@@ -9,12 +9,13 @@ use super::{
 use crate::{
     clock::Timestamp,
     cloud::credential_operations,
-    model::{AccessRequest, AccessRequestId, Action, CredentialId, Permission, User},
+    model::{AccessRequest, AccessRequestId, Action, CredentialId, Permission, PolicyGroup, PolicyGroupId, User},
     store::{
         Read as _,
         tables::{
             access_keys::{ACCESS_KEYS, AccessKeyRecord},
             credentials::CREDENTIALS,
+            policy_groups::POLICY_GROUPS,
         },
     },
 };
@@ -24,8 +25,8 @@ use crate::{
 pub struct Approval {
     /// The real credential: one that is linked to the environment.
     pub credential: CredentialId,
-    /// A policy group. There are none yet: only none will do.
-    pub policy_group: Option<String>,
+    /// The policy group whose rules the calls must keep, if any.
+    pub policy_group: Option<PolicyGroupId>,
     /// When access ends; after the duration that was asked for if none.
     pub expires_at: Option<Timestamp>,
     /// Operations that hand out cloud credentials and are to be allowed all the same, as `service:Operation`.
@@ -65,17 +66,18 @@ impl Approver<'_> {
             if request.requested_by == me.name && !settings::read(tx.writer)?.self_approval {
                 return Err(Error::NotAllowed("nobody approves their own access request here: ask another approver"));
             }
-            let operations = checked(tx, approval, request)?;
+            let (operations, group) = checked(tx, approval, request)?;
             let after = request.duration_seconds.map(|seconds| tx.now.plus(Duration::from_secs(seconds)));
             request.expires_at = approval.expires_at.or(after);
             request.credential = Some(approval.credential.clone());
+            request.policy_group.clone_from(&approval.policy_group);
             request.allow_credential_operations = operations;
             decided(request, me, tx.now, approval.comment.as_deref());
             add_key(tx, &request.id, Duration::ZERO)?;
             if let Some(end) = request.expires_at {
                 expire::remember(tx, end, &request.id)?;
             }
-            let detail = describe(approval, request);
+            let detail = describe(approval, request, group.as_ref());
             move_to(tx, request, next, "access_request.approve", Some(detail))
         })
     }
@@ -139,15 +141,21 @@ fn decided(request: &mut AccessRequest, me: &User, now: Timestamp, comment: Opti
     request.decision_comment = comment.map(str::to_owned);
 }
 
-/// Looks at all that an approval comes with; returns the allowed operations, sorted.
-fn checked(tx: &Transaction<'_>, approval: &Approval, request: &AccessRequest) -> Result<Vec<String>, Error> {
+/// Looks at all that an approval comes with; returns the allowed operations, sorted, and the policy group.
+fn checked(
+    tx: &Transaction<'_>,
+    approval: &Approval,
+    request: &AccessRequest,
+) -> Result<(Vec<String>, Option<PolicyGroup>), Error> {
     let mut checks = Checks::default();
     let fits = tx.writer.find(&CREDENTIALS, &approval.credential)?.is_some_and(|record| {
         record.credential.cloud == request.cloud && record.credential.environments.contains(&request.environment)
     });
     let rule = format!("must be a credential for {} that is linked to {}", request.cloud, request.environment);
     checks.require(fits, "credential", rule);
-    checks.require(approval.policy_group.is_none(), "policy_group", "must be null: there are no policy groups yet");
+    let group = approval.policy_group.as_ref().map(|id| tx.writer.find(&POLICY_GROUPS, id)).transpose()?.flatten();
+    let exists = group.is_some() || approval.policy_group.is_none();
+    checks.require(exists, "policy_group", "must be a policy group that there is, or null");
     checks.require(approval.expires_at.is_none_or(|end| end > tx.now), "expires_at", "must be in the future");
     for operation in &approval.allow_credential_operations {
         if let Err(rule) = hands_out_credentials(request, operation) {
@@ -159,7 +167,7 @@ fn checked(tx: &Transaction<'_>, approval: &Approval, request: &AccessRequest) -
     let mut operations = approval.allow_credential_operations.clone();
     operations.sort();
     operations.dedup();
-    Ok(operations)
+    Ok((operations, group))
 }
 
 /// Is `operation` one of a requested service, whose answer would hold cloud credentials? There is no use in allowing
@@ -172,10 +180,11 @@ fn hands_out_credentials(request: &AccessRequest, operation: &str) -> Result<(),
     if handing { Ok(()) } else { Err("must be an operation that hands out cloud credentials") }
 }
 
-fn describe(approval: &Approval, request: &AccessRequest) -> String {
+fn describe(approval: &Approval, request: &AccessRequest, group: Option<&PolicyGroup>) -> String {
     let operations = &request.allow_credential_operations;
     let parts = [
         Some(format!("credential {}", approval.credential)),
+        group.map(|group| format!("policy group {} ({})", group.id, group.name)),
         request.expires_at.map(|end| format!("until {end}")),
         (!operations.is_empty()).then(|| format!("may call {}", operations.join(", "))),
         approval.comment.clone(),

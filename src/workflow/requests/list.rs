@@ -10,11 +10,17 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    model::{AccessRequest, AccessRequestId, CredentialId, EnvironmentId, Permission, ServiceId, Status, UserName},
+    model::{
+        AccessRequest, AccessRequestId, CredentialId, EnvironmentId, Permission, PolicyGroupId, ServiceId, Status,
+        UserName,
+    },
     store::{
-        self, Order, Read, Reader, Span,
+        self, Key, Order, Read, Reader, Span, Table,
         tables::{
-            access_requests::{ACCESS_REQUEST_INDEX, ACCESS_REQUESTS, Facet, IndexKey, LIVING_BY_CREDENTIAL, PENDING},
+            access_requests::{
+                ACCESS_REQUEST_INDEX, ACCESS_REQUESTS, Facet, IndexKey, LIVING_BY_CREDENTIAL, LIVING_BY_POLICY_GROUP,
+                PENDING,
+            },
             environments::ENVIRONMENTS,
         },
     },
@@ -108,11 +114,25 @@ impl Caller {
 
     /// The access that stands on a credential now, where the caller decides on access, the newest first.
     pub fn standing_on(&self, credential: &CredentialId, page: &PageRequest) -> Result<Page<AccessRequest>, Error> {
-        let key = |id: &str| Some((credential.clone(), AccessRequestId::new(id).ok()?));
-        let span = page.rest(Span::of(credential), Order::Descending, key)?;
+        self.living(&LIVING_BY_CREDENTIAL, credential, page)
+    }
+
+    /// The access that a policy group's rules hold for now, where the caller decides on access, the newest first.
+    pub fn bound_by(&self, group: &PolicyGroupId, page: &PageRequest) -> Result<Page<AccessRequest>, Error> {
+        self.living(&LIVING_BY_POLICY_GROUP, group, page)
+    }
+
+    fn living<I: Key + Clone>(
+        &self,
+        table: &Table<(I, AccessRequestId), EnvironmentId>,
+        by: &I,
+        page: &PageRequest,
+    ) -> Result<Page<AccessRequest>, Error> {
+        let key = |id: &str| Some((by.clone(), AccessRequestId::new(id).ok()?));
+        let span = page.rest(Span::of(by), Order::Descending, key)?;
         let (reader, limit) = (self.workflow.read()?, page.limit.clamp(1, 1000));
         let mut ids = Vec::new();
-        reader.visit(&LIVING_BY_CREDENTIAL, &span, Order::Descending, |(_, id), environment| {
+        reader.visit(table, &span, Order::Descending, |(_, id), environment| {
             if self.user.may(Permission::AccessRequestsManage, Some(&environment)) {
                 ids.push(id);
             }
@@ -321,6 +341,21 @@ pub(in super::super) fn refuse_if_credential_in_use(
         Ok::<_, Error>(if count <= COUNTED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
     refuse_if_any("credential", count)
+}
+
+/// Refuses to take a policy group away from living access: its calls would keep no rules, or go no more.
+pub(in super::super) fn refuse_if_policy_group_in_use(tx: &Transaction<'_>, id: &PolicyGroupId) -> Result<(), Error> {
+    refuse_if_any("policy group", bound(tx.writer, id)?)
+}
+
+/// How much access a policy group's rules hold for now; not counted beyond [`COUNTED`] and one.
+pub(in super::super) fn bound(read: &impl Read, id: &PolicyGroupId) -> Result<usize, Error> {
+    let mut count = 0;
+    read.visit(&LIVING_BY_POLICY_GROUP, &Span::of(id), Order::Ascending, |_, _| {
+        count += 1;
+        Ok::<_, Error>(if count <= COUNTED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    Ok(count)
 }
 
 fn refuse_if_any(what: &str, count: usize) -> Result<(), Error> {

@@ -7,7 +7,9 @@ mod submit;
 
 pub use decide::{Approval, Approver};
 pub use list::RequestFilter;
-pub(super) use list::{refuse_if_credential_in_use, refuse_if_environment_in_use};
+pub(super) use list::{
+    bound, refuse_if_credential_in_use, refuse_if_environment_in_use, refuse_if_policy_group_in_use,
+};
 pub use own::{Owner, Revealed};
 pub use submit::{NewAccessRequest, Requester};
 

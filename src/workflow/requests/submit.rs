@@ -79,6 +79,7 @@ impl Requester<'_> {
                 decided_at: None,
                 decision_comment: None,
                 credential: None,
+                policy_group: None,
                 expires_at: None,
                 allow_credential_operations: Vec::new(),
                 version: 0,

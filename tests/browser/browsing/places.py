@@ -33,8 +33,10 @@ class Scene:
         # What stands in braces in the addresses below.
         self.ids = {name: team.ask("dynamodb", "sns")["id"] for name in ("pending", "approved", "active", "ended")}
         self.ids["credential"] = team.credential
+        self.ids["policies"] = site.policy_group("team names")
+        site.admin.post("/policy-groups", name="nothing yet", policies=[])
         for name in ("approved", "active", "ended"):
-            site.decide(self.ids[name], comment="for the orders")
+            site.decide(self.ids[name], comment="for the orders", policy_group=self.ids["policies"])
         key = team.reveal({"id": self.ids["active"]})
         refused(Way(site.gateway.proxy_url, site.gateway.ca, Key(key.id, key.secret)), "lambda")
         site.decide(self.ids["ended"], "revoke", comment="no longer needed")
@@ -57,6 +59,19 @@ def asking_in_vain(scene: Scene, person: Person) -> None:
     person.visit("/environments/staging/cloud-services/request")
     person.fill("What for?", "x")
     person.press("Request access")
+
+
+def another_rule(scene: Scene, person: Person) -> None:
+    person.visit("/new/policy-group")
+    person.page.locator("#service-1").fill("dynamodb")
+    person.press("Add a rule")
+
+
+def wrong_rules(scene: Scene, person: Person) -> None:
+    person.visit(f"/policy-groups/{scene.ids['policies']}")
+    person.page.locator("#service-1").fill("nothing-of-that-name")
+    person.page.locator("#value-2").fill("team")
+    person.press("Save the changes")
 
 
 def secret(scene: Scene, person: Person) -> None:
@@ -148,6 +163,13 @@ PLACES = [
     Place("admin", "/credentials/{credential}"),
     Place("admin", "/credentials/{credential}/delete"),
     Place("admin", "/new/credential"),
+    Place("admin", "/policy-groups"),
+    Place("admin", "/policy-groups/{policies}"),
+    Place("admin", "/policy-groups/{policies}/delete"),
+    Place("admin", "/new/policy-group"),
+    Place("admin", another_rule),
+    Place("admin", wrong_rules),
+    Place("anna", "/policy-groups/{policies}"),
     Place("admin", "/people"),
     Place("admin", "/people/dora"),
     Place("admin", "/people?q=nobody-of-that-name"),

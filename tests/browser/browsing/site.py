@@ -30,6 +30,23 @@ class Site:
         self.people[name] = self.team.add_person(name, role, environment)
         return self.people[name]
 
+    def policy_group(self, name: str) -> str:
+        """Tables are named after their team, and so is what SNS creates."""
+        rules = [
+            ("csg.resource.name.prefix", "team-", "dynamodb", "CreateTable"),
+            ("csg.resource.name.validation_pattern", "/^team-[a-z0-9]+$/i", "sns", None),
+        ]
+        policies = [
+            {
+                "type": kind,
+                "value": value,
+                "status": "enforced",
+                "conditions": {"cloud": "aws", "service": service, "operation": operation},
+            }
+            for kind, value, service, operation in rules
+        ]
+        return self.admin.post("/policy-groups", name=name, policies=policies)["id"]
+
     def session(self, name: str) -> str:
         """The token of the session that somebody has over the API: the same as that of a browser."""
         token = self.people[name].token

@@ -39,6 +39,9 @@ class Console:
     def post(self, path: str, **body: Any) -> Any:
         return self.call("POST", path, body)
 
+    def put(self, path: str, **body: Any) -> Any:
+        return self.call("PUT", path, body)
+
     def patch(self, path: str, **body: Any) -> Any:
         return self.call("PATCH", path, body)
 

@@ -132,6 +132,16 @@ impl Console {
         all["items"][0]["id"].as_str().unwrap().to_owned()
     }
 
+    /// A policy group, that has the names of tables begin with `team-`.
+    pub(crate) fn policy_group(&self, name: &str, token: &str) -> String {
+        let conditions = json!({"cloud": "aws", "service": "dynamodb", "operation": "CreateTable"});
+        let rule = json!({
+            "type": "csg.resource.name.prefix", "status": "enforced", "value": "team-", "conditions": conditions,
+        });
+        let made = self.post("/policy-groups", token, &json!({"name": name, "policies": [rule]})).expect(201);
+        made["id"].as_str().unwrap().to_owned()
+    }
+
     /// An access request of dora's in dev, `pending`.
     pub(crate) fn submit(&self, dora: &str) -> String {
         let wish = json!({"cloud": "aws", "services": ["dynamodb"], "justification": "orders", "duration": "30d"});

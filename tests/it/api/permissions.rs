@@ -13,6 +13,8 @@ fn each_role_may_do_what_it_is_for_and_nothing_else() {
     let tokens = PEOPLE.map(|name| if name.is_empty() { String::new() } else { console.sign_in(name) });
     let id = console.submit(&tokens[3]);
     let credential = console.credential("dev", &tokens[0]);
+    let group = console.policy_group("teams", &tokens[0]);
+    let bad_group = json!({"name": "", "policies": []});
     let at = |step: &str| format!("/access-requests/{id}{step}");
 
     // What is asked for in the bodies can't be done by anybody, so that each call finds the same state: 422 and 409
@@ -39,6 +41,11 @@ fn each_role_may_do_what_it_is_for_and_nothing_else() {
         ("PATCH", &format!("/credentials/{credential}"), &json!({"name": ""}), [422, 403, 403, 403, 403, 403, 401]),
         ("DELETE", "/credentials/none", &null, [404, 403, 403, 403, 403, 403, 401]),
         ("POST", "/credentials/none/test", &null, [404, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/policy-groups", &null, [200, 200, 200, 403, 403, 403, 401]),
+        ("GET", &format!("/policy-groups/{group}"), &null, [200, 200, 200, 404, 404, 404, 401]),
+        ("POST", "/policy-groups", &bad_group, [422, 403, 403, 403, 403, 403, 401]),
+        ("PUT", &format!("/policy-groups/{group}"), &bad_group, [422, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/policy-groups/none", &null, [404, 403, 403, 403, 403, 403, 401]),
         ("GET", "/users", &null, [200, 403, 403, 403, 403, 403, 401]),
         ("POST", "/users", &bad_user, [422, 403, 403, 403, 403, 403, 401]),
         ("PATCH", "/users/dora", &json!({"password": "short"}), [422, 403, 403, 403, 403, 403, 401]),

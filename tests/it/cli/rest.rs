@@ -181,3 +181,47 @@ fn a_session_is_kept_for_its_owner_and_goes_nowhere_else() {
     fails(&wrong, &["401"]);
     assert!(!text(&wrong.stderr).contains(PASSWORD) && !kept.exists());
 }
+
+#[test]
+fn rules_are_written_attached_and_replaced_from_files_and_pipes() {
+    let site = Site::new();
+    let serving = furnished(&site);
+    let [admin, anna, dora] = ["admin", "anna", "dora"].map(|name| Person::signed_in(&site, &serving, name));
+    let rule = r#"{"type": "csg.resource.name.prefix", "value": "team-", "status": "enforced",
+        "conditions": {"cloud": "aws", "service": "dynamodb", "operation": "CreateTable"}}"#;
+    assert!(admin.says(&["policy-group", "list"]).contains("There is no policy group."));
+    let file = site.path("rules.json");
+    fs::write(&file, format!("[{rule}]")).unwrap();
+    let made = admin.json(&["policy-group", "create", "teams", "--rules", file.to_str().unwrap()], "");
+    let group = made["id"].as_str().unwrap();
+    assert!(anna.says(&["policy-group", "list"]).contains("1 enforced"));
+    let shown = anna.says(&["policy-group", "show", group]);
+    for part in ["SERVICE", "dynamodb", "CreateTable", "csg.resource.name.prefix", "team-", "enforced"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    fails(&dora.run(&["policy-group", "show", group], ""), &["404"]);
+
+    let request = dora.json(&["request", "create", "dev", "dynamodb", "--justification", "orders"], "");
+    let request = request["id"].as_str().unwrap();
+    let approved = anna.json(&["request", "approve", request, "--policy-group", group], "");
+    assert_eq!(approved["policy_group"], group);
+    assert!(dora.says(&["request", "show", request]).contains(group));
+    assert!(dora.says(&["policy-group", "show", group]).contains("team-"));
+
+    // What is shown can be changed and sent back.
+    let printed = succeeds(&admin.run(&["policy-group", "show", group, "--json"], ""));
+    let other = printed.replace("enforced", "disabled");
+    let replaced = admin.json(&["policy-group", "replace", group], &other);
+    assert_eq!((&replaced["name"], &replaced["policies"][0]["status"]), (&"teams".into(), &"disabled".into()));
+    let named = admin.json(&["policy-group", "replace", group, "--name", "people"], "[]");
+    assert_eq!((&named["name"], &named["policies"]), (&"people".into(), &serde_json::json!([])));
+    let wrong = rule.replace("CreateTable", "GetItem");
+    let refused = admin.run(&["policy-group", "replace", group], &format!("[{wrong}]"));
+    fails(&refused, &["422", "policies[0].conditions.operation"]);
+    for (input, says) in [("", "standard input is not JSON"), ("{}", "standard input has no rules")] {
+        fails(&admin.run(&["policy-group", "create", "x"], input), &[says]);
+    }
+    fails(&admin.run(&["policy-group", "delete", group], ""), &["409", "in use by an access request"]);
+    anna.says(&["request", "revoke", request]);
+    assert_eq!(admin.says(&["policy-group", "remove", group]), format!("{group} is removed.\n"));
+}

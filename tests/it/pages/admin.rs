@@ -4,8 +4,11 @@ mod audit;
 mod credentials;
 mod environments;
 mod people;
+mod policies;
 mod system;
 mod tokens;
+
+use serde_json::json;
 
 use super::browser::{Browser, location};
 use crate::api::harness::Console;
@@ -20,6 +23,8 @@ fn each_role_sees_its_own_pages_and_no_other() {
     let root = console.sign_in("root");
     let credential = console.credential("dev", &root);
     let of_credential = |rest: &str| format!("/credentials/{credential}{rest}");
+    let group = console.policy_group("teams", &root);
+    let of_group = |rest: &str| format!("/policy-groups/{group}{rest}");
     let admin = [200, 403, 403, 403, 403];
     let everybody = [200; 5];
     for (path, expected) in [
@@ -31,6 +36,11 @@ fn each_role_sees_its_own_pages_and_no_other() {
         (&of_credential(""), [200, 200, 404, 404, 404]),
         (&of_credential("/delete"), admin),
         ("/new/credential", admin),
+        ("/policy-groups", [200, 200, 200, 403, 403]),
+        (&of_group(""), [200, 200, 200, 404, 404]),
+        (&of_group("/delete"), admin),
+        ("/policy-groups/none", [404; 5]),
+        ("/new/policy-group", admin),
         ("/people", admin),
         ("/people?q=d", admin),
         ("/people/dora", admin),
@@ -61,7 +71,13 @@ fn a_hand_made_form_does_no_more_than_its_sender_may() {
     let root = console.sign_in("root");
     let credential = console.credential("dev", &root);
     let of_credential = |rest: &str| format!("/credentials/{credential}{rest}");
-    let before = ["/users", "/environments", "/credentials", "/settings"].map(|path| console.get(path, &root).text);
+    let group = console.policy_group("teams", &root);
+    let of_group = |rest: &str| format!("/policy-groups/{group}{rest}");
+    let rules = ["type", "value", "status", "cloud", "service", "operation"];
+    let rule: Vec<_> = rules.into_iter().zip(["csg.resource.name.prefix", "x", "enforced", "aws", "", ""]).collect();
+    let mine = [&rule[..], &[("name", "Mine")]].concat();
+    let kept = ["/users", "/environments", "/credentials", "/settings", "/policy-groups"];
+    let before = kept.map(|path| console.get(path, &root).text);
     let secret = ("secret_access_key", "another");
     let writes: &[(&str, &[(&str, &str)])] = &[
         ("/environments", &[("id", "mine"), ("name", "Mine")]),
@@ -72,6 +88,11 @@ fn a_hand_made_form_does_no_more_than_its_sender_may() {
         (&of_credential("/test"), &[]),
         (&of_credential("/secret"), &[secret, ("unchecked", "1")]),
         (&of_credential("/delete"), &[]),
+        ("/policy-groups", &mine),
+        ("/policy-groups", &[("add", "rule")]),
+        (&of_group(""), &mine),
+        (&of_group(""), &[("name", "Mine"), ("remove", "0")]),
+        (&of_group("/delete"), &[]),
         ("/people", &[("username", "mallory"), ("password", "a long password")]),
         ("/people/dora/roles", &[("role", "admin"), ("environment", "*")]),
         ("/people/anna/roles/take", &[("role", "approver"), ("environment", "*")]),
@@ -104,7 +125,7 @@ fn a_hand_made_form_does_no_more_than_its_sender_may() {
         all.extend(*fields);
         assert_eq!(browser.post(path, &all).status, 403, "{path}");
     }
-    let after = ["/users", "/environments", "/credentials", "/settings"].map(|path| console.get(path, &root).text);
+    let after = kept.map(|path| console.get(path, &root).text);
     assert_eq!(after, before);
 }
 
@@ -118,7 +139,17 @@ fn the_navigation_has_what_one_may_use() {
         let links = side.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
         links.filter(|href| !href.starts_with("/environments/") && href != "/access-requests").collect::<Vec<_>>()
     };
-    let all = ["/environments", "/credentials", "/people", "/audit", "/system", "/settings", "/tokens", "/ca"];
+    let all = [
+        "/environments",
+        "/credentials",
+        "/policy-groups",
+        "/people",
+        "/audit",
+        "/system",
+        "/settings",
+        "/tokens",
+        "/ca",
+    ];
     assert_eq!(shown("root"), all);
     assert_eq!(shown("dora"), ["/tokens", "/ca"]);
     assert_eq!(shown("ada"), ["/audit", "/tokens", "/ca"]);
@@ -129,6 +160,7 @@ fn the_navigation_has_what_one_may_use() {
         ("/environments/dev/cloud-services", "/environments/dev/cloud-services"),
         ("/environments/dev/usage", "/environments/dev/usage"),
         ("/new/person", "/people"),
+        ("/new/policy-group", "/policy-groups"),
         ("/people/dora", "/people"),
     ] {
         let page = root.page(path);
@@ -147,12 +179,20 @@ fn script_in_any_text_is_text() {
     let root = Browser::signed_in(&console, "root");
     let token = console.sign_in("root");
     let credential = console.credential("dev", &token);
+    let rule = json!({"type": "csg.resource.name.prefix", "status": "enforced", "value": SCRIPT,
+        "conditions": {"cloud": "aws", "service": "dynamodb", "operation": "CreateTable"}});
+    let group = console.post("/policy-groups", &token, &json!({"name": SCRIPT, "policies": [rule]})).expect(201);
+    let group = group["id"].as_str().unwrap();
     let escaped = "%3Cscript%3Ealert(1)%3C%2Fscript%3E";
     let submit = |from: &str, path: &str, fields: &[(&str, &str)]| root.submit(from, path, fields);
     // Stored.
     assert_eq!(submit("/environments/dev", "/environments/dev", &[("name", SCRIPT)]).status, 303);
     let page = format!("/credentials/{credential}");
     assert_eq!(submit(&page, &page, &[("name", SCRIPT), ("environments", "dev")]).status, 303);
+    let dora = console.sign_in("dora");
+    let (waiting, bound) = (console.submit(&dora), console.submit(&dora));
+    let yes = json!({"credential": credential, "policy_group": group});
+    console.post(&format!("/access-requests/{bound}/approve"), &token, &yes).expect(200);
     let made = submit("/tokens", "/tokens", &[("name", SCRIPT), ("duration", "7d")]);
     assert!(made.status == 200 && !made.text.contains(SCRIPT), "{}", made.text);
     let end = console.get("/tokens", &token).expect(200)["items"][0]["id"].as_str().unwrap().to_owned();
@@ -167,6 +207,11 @@ fn script_in_any_text_is_text() {
         "/credentials",
         &page,
         &format!("{page}/delete"),
+        "/policy-groups",
+        &format!("/policy-groups/{group}"),
+        &format!("/policy-groups/{group}/delete"),
+        &format!("/access-requests/{waiting}/decide"),
+        &format!("/access-requests/{bound}"),
         "/people/root",
         &format!("/people/root/tokens/{end}/end"),
         &format!("/tokens/{end}/end"),

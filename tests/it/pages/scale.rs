@@ -57,6 +57,7 @@ fn request(number: u64, now: Timestamp, places: &[Place; 2]) -> AccessRequest {
         decided_at: None,
         decision_comment: None,
         credential: had.then(|| places[place].1.clone()),
+        policy_group: None,
         expires_at: None,
         allow_credential_operations: Vec::new(),
         version: 1,

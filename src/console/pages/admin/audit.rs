@@ -189,7 +189,7 @@ fn moment(text: &str) -> Result<Timestamp, Error> {
     };
     Timestamp::parse_rfc3339(&whole).map_err(|_| {
         let message = "the times must be like 2026-12-31 or 2026-12-31T23:59, in UTC".to_owned();
-        Error::Invalid(vec![FieldError { field: "time", message }])
+        Error::Invalid(vec![FieldError::new("time", message)])
     })
 }
 
@@ -197,7 +197,7 @@ fn outcome(text: &str) -> Result<Outcome, Error> {
     let all = [Outcome::Allowed, Outcome::Cut, Outcome::Failed, Outcome::Refused];
     all.into_iter()
         .find(|outcome| outcome.name() == text)
-        .ok_or_else(|| Error::Invalid(vec![FieldError { field: "outcome", message: "must be one of the list".into() }]))
+        .ok_or_else(|| Error::Invalid(vec![FieldError::new("outcome", "must be one of the list")]))
 }
 
 impl Row {

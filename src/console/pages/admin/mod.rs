@@ -1,4 +1,4 @@
-//! Administration: environments, credentials, people, tokens, certificate authority, audit log, settings, health.
+//! Administration: environments, credentials, policy groups, people, tokens, certificate authority, audit log, settings, health.
 //!
 //! What makes something new has its form at `/new/…`, so that no id can be taken for it. What ends something is asked
 //! about on a page of its own first, which says what stops working, and for whom.
@@ -14,6 +14,9 @@ mod export;
 mod once;
 pub(super) mod people;
 mod person;
+mod policy_group;
+mod policy_groups;
+mod rules_form;
 mod settings;
 mod system;
 mod tokens;
@@ -51,6 +54,7 @@ pub(super) fn routes() -> Router<State> {
         .route("/new/credential", get(credentials::form))
         .route("/new/environment", get(environments::form))
         .route("/new/person", get(people::form))
+        .route("/new/policy-group", get(policy_groups::form))
         .route("/people", get(people::show).post(people::add))
         .route("/people/{id}", get(person::show))
         .route("/people/{id}/disable", get(person::ask_disable).post(person::disable))
@@ -59,6 +63,9 @@ pub(super) fn routes() -> Router<State> {
         .route("/people/{id}/roles", post(person::give_role))
         .route("/people/{id}/roles/take", get(person::ask_take_role).post(person::take_role))
         .route("/people/{id}/tokens/{token}/end", get(person::ask_end_token).post(person::end_token))
+        .route("/policy-groups", get(policy_groups::show).post(policy_groups::make))
+        .route("/policy-groups/{id}", get(policy_group::show).post(policy_group::change))
+        .route("/policy-groups/{id}/delete", get(policy_group::ask_delete).post(policy_group::delete))
         .route("/settings", get(settings::show).post(settings::change))
         .route("/system", get(system::show))
         .route("/tokens", get(tokens::show).post(tokens::make))

@@ -114,7 +114,7 @@ pub(super) fn role_choices(picked: &str) -> Vec<RoleChoice> {
 pub(super) fn read_role(fields: &Fields) -> Result<Option<RoleAssignment>, Error> {
     let Some(name) = fields.optional("role") else { return Ok(None) };
     let role = Role::ALL.into_iter().find(|role| role.name() == name);
-    let invalid = |field, message: &str| Error::Invalid(vec![FieldError { field, message: message.into() }]);
+    let invalid = |field, message: &str| Error::Invalid(vec![FieldError::new(field, message)]);
     let role = role.ok_or_else(|| invalid("roles", "must be one of the list"))?;
     let environment = match fields.text("environment") {
         // Where a role counts decides how much it gives: nobody is to get it everywhere by leaving a field alone.

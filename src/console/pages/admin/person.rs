@@ -99,7 +99,7 @@ impl Held {
 }
 
 fn a_role(fields: &Fields) -> Result<RoleAssignment, Error> {
-    let missing = || Error::Invalid(vec![FieldError { field: "roles", message: "must be one of the list".into() }]);
+    let missing = || Error::Invalid(vec![FieldError::new("roles", "must be one of the list")]);
     read_role(fields)?.ok_or_else(missing)
 }
 

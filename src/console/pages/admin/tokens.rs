@@ -83,7 +83,7 @@ pub(crate) async fn make(Submitted { visitor, fields }: Submitted) -> Result<Res
     let made = attempt(&visitor, move |caller| {
         let duration = typed
             .span("duration")
-            .map_err(|error| Error::Invalid(vec![FieldError { field: "duration", message: error.to_string() }]))?;
+            .map_err(|error| Error::Invalid(vec![FieldError::new("duration", error.to_string())]))?;
         caller.create_api_token(&NewApiToken { name: typed.text("name").to_owned(), duration })
     });
     match made.await? {

@@ -1,5 +1,7 @@
 //! What the person did wrong, for the page to tell beside the field it is about.
 
+use std::borrow::Cow;
+
 use crate::{
     console::{
         error::{Problem, capital},
@@ -24,17 +26,20 @@ impl Wrong {
 
     /// What is wrong elsewhere than in these fields.
     pub(crate) fn elsewhere(&self, known: &[&str]) -> Option<String> {
-        let other = self.0.iter().find(|error| !known.contains(&error.field))?;
-        self.of(other.field)
+        let other = self.0.iter().find(|error| !known.contains(&error.field.as_ref()))?;
+        self.of(&other.field)
     }
 }
 
 /// An id as it was typed, or what is wrong with it.
-pub(crate) fn id<T>(field: &'static str, made: Result<T, crate::model::ids::IdError>) -> Result<T, Error> {
+pub(crate) fn id<T>(
+    field: impl Into<Cow<'static, str>>,
+    made: Result<T, crate::model::ids::IdError>,
+) -> Result<T, Error> {
     made.map_err(|error| {
         let message = error.to_string();
         let (_, rule) = message.split_once(" must be ").unwrap_or(("", &message));
-        Error::Invalid(vec![FieldError { field, message: format!("must be {rule}") }])
+        Error::Invalid(vec![FieldError::new(field, format!("must be {rule}"))])
     })
 }
 
@@ -47,9 +52,9 @@ pub(crate) async fn attempt<T: Send + 'static>(
         Ok(value) => Ok(Ok(value)),
         Err(Error::Invalid(errors)) => Ok(Err(Wrong(errors))),
         Err(error @ (Error::Check(_) | Error::OtherAccount { .. } | Error::Throttled { .. })) => {
-            Ok(Err(Wrong(vec![FieldError { field: "check", message: error.to_string() }])))
+            Ok(Err(Wrong(vec![FieldError::new("check", error.to_string())])))
         }
-        Err(Error::Conflict { message, .. }) => Ok(Err(Wrong(vec![FieldError { field: "", message }]))),
+        Err(Error::Conflict { message, .. }) => Ok(Err(Wrong(vec![FieldError::new("", message)]))),
         Err(other) => Err(other.into()),
     });
     done.await
