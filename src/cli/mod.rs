@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "many doc comments here are the texts of --help")]
 
 mod audit;
+mod backup;
 mod ca;
 mod completions;
 mod connection;
@@ -14,9 +15,12 @@ mod http;
 mod init;
 mod input;
 mod login;
+mod progress;
 mod request;
 mod rest;
+mod restore;
 mod serve;
+mod setup_link;
 mod table;
 mod terminal;
 mod token;
@@ -40,6 +44,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Audit(audit::Args),
+    Backup(backup::Args),
     Ca(ca::Args),
     Completions(completions::Args),
     Credential(credential::Args),
@@ -50,7 +55,9 @@ enum Command {
     Login(login::Args),
     Logout(login::LogoutArgs),
     Request(request::Args),
+    Restore(restore::Args),
     Serve(serve::Args),
+    SetupLink(setup_link::Args),
     Token(token::Args),
     User(user::Args),
     Version(version::Args),
@@ -60,6 +67,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Audit(args) => audit::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Ca(args) => ca::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Credential(args) => credential::run(&args),
@@ -70,7 +78,9 @@ pub fn run() -> ExitCode {
         Command::Login(args) => login::run(&args),
         Command::Logout(args) => login::log_out(&args),
         Command::Request(args) => request::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::SetupLink(args) => setup_link::run(&args),
         Command::Token(args) => token::run(&args),
         Command::User(args) => user::run(&args),
         Command::Version(args) => version::run(&args),

@@ -46,6 +46,7 @@ fn help() {
     for command in [
         "",
         "audit",
+        "backup",
         "ca",
         "ca export",
         "ca show",
@@ -77,7 +78,9 @@ fn help() {
         "request show",
         "request usage",
         "request withdraw",
+        "restore",
         "serve",
+        "setup-link",
         "token",
         "token create",
         "token remove",

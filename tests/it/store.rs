@@ -10,7 +10,7 @@ use csg::{
     cloud::aws::Catalogue,
     model::{CloudId, EnvironmentId, Publisher, ServiceId, Status, User, UserName},
     secret::Secret,
-    store::{MasterKey, Store},
+    store::{Draft, Item, MasterKey, Store},
     workflow::{AccessRequestView, Caller, Error, Origin, Page, PageRequest, RequestFilter, UserChange, Workflow},
 };
 
@@ -116,4 +116,16 @@ fn a_database_of_schema_2_knows_its_people_and_tokens_by_index() {
     drop(workflow);
     // Opened a second time there is nothing left to do.
     check(&open_at(&directory.path().join("csg.redb")), 7);
+}
+
+/// `schema-99.redb`, for tests of what a database of a version to come is answered with: nothing but its schema.
+#[test]
+#[ignore = "writes the fixture"]
+fn write_the_database_of_a_version_to_come() {
+    let path = format!("{}/tests/fixtures/db/schema-99.redb", env!("CARGO_MANIFEST_DIR"));
+    drop(fs::remove_file(&path));
+    let mut draft = Draft::create(Path::new(&path)).unwrap();
+    draft.take(Item::Table("schema")).unwrap();
+    draft.take(Item::Record { key: b"", value: b"99" }).unwrap();
+    draft.finish().unwrap();
 }
