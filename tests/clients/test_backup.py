@@ -336,7 +336,7 @@ def test_a_backup_that_fails_leaves_the_one_before(site: Site, tmp_path: Path):
         pytest.skip("only root may mount a small disk")
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", disk], check=True)
     try:
         (disk / "state.backup").write_text("the one before")
         (disk / "filler").write_bytes(bytes(4096))

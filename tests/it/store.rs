@@ -126,6 +126,6 @@ fn write_the_database_of_a_version_to_come() {
     drop(fs::remove_file(&path));
     let mut draft = Draft::create(Path::new(&path)).unwrap();
     draft.take(Item::Table("schema")).unwrap();
-    draft.take(Item::Record { key: b"", value: b"99" }).unwrap();
+    draft.take(Item::Record { key: &[0], value: b"99" }).unwrap();
     draft.finish().unwrap();
 }

@@ -12,9 +12,8 @@ use zeroize::Zeroizing;
 use super::BackupError;
 use crate::{secret::Secret, store::MasterKey};
 
-/// 256 MiB and three passes: a backup lies where somebody can guess for years, and is opened once (RFC 9106 has 2 GiB for
-/// machines that have it, and 64 MiB for those that don't).
-const MEMORY_KIB: u32 = 256 << 10;
+/// What RFC 9106 has for machines that don't have gigabytes to spare.
+const MEMORY_KIB: u32 = 64 << 10;
 const PASSES: u32 = 3;
 
 /// What a header may ask of the machine that reads it.
