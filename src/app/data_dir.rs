@@ -71,7 +71,9 @@ mod tests {
             (&["csg.redb.schema-2", "master.key"], Some("is gone")),
         ] {
             let directory = tempfile::tempdir().unwrap();
-            files.iter().for_each(|name| fs::write(directory.path().join(name), "").unwrap());
+            for name in files {
+                fs::write(directory.path().join(name), "").unwrap();
+            }
             let told = prepare(directory.path()).err().map(|error| error.to_string());
             match words {
                 None => assert_eq!(told, None, "{files:?}"),

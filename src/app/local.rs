@@ -165,9 +165,8 @@ fn put(stream: UnixStream, question: &Question) -> Result<(Answer, BufReader<Uni
     let mut from = BufReader::new(stream);
     let mut line = Zeroizing::new(String::new());
     from.by_ref().take(LONGEST).read_line(&mut line).map_err(LocalError::Broken)?;
-    let answer: Answer = serde_json::from_str(&line).map_err(|_| {
-        LocalError::Broken(sent.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()))
-    })?;
+    let answer: Answer = serde_json::from_str(&line)
+        .map_err(|_| LocalError::Broken(sent.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())))?;
     Ok((answer.or_refused()?, from))
 }
 

@@ -15,6 +15,10 @@ pub(super) fn holder(address: SocketAddr, cause: &io::Error) -> Option<String> {
     let inode = tables.into_iter().find_map(|table| listener(&fs::read_to_string(table).ok()?, address))?;
     let link = format!("socket:[{inode}]");
     let process = fs::read_dir("/proc").ok()?.filter_map(Result::ok).find(|process| {
+        // Not "self", by which it could be found, too.
+        if process.file_name().to_str().is_none_or(|name| name.parse::<u32>().is_err()) {
+            return false;
+        }
         let files = fs::read_dir(process.path().join("fd")).into_iter().flatten().filter_map(Result::ok);
         files.filter_map(|file| fs::read_link(file.path()).ok()).any(|target| target == Path::new(&link))
     })?;

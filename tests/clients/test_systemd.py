@@ -189,6 +189,9 @@ def test_a_backup_is_made_by_its_unit(machine: Machine):
         listed = machine.run("find", "/var/lib/csg-backups", "-type", "f", "-printf", "%m %u %f\n").splitlines()
         assert len(listed) == expected and all(line.startswith("600 csg csg-2") for line in listed), listed
         machine.run("systemctl", "stop", "csg.service")
+        # They are named after the second.
+        now = machine.run("date", "+%s")
+        wait_until(lambda now=now: machine.run("date", "+%s") != now, 5, "the next second")
     machine.run("systemctl", "start", "csg.service")
 
 
