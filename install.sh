@@ -360,9 +360,9 @@ remove() {
         say "remove the files that $list names"
     fi
     if [ "$purge" ]; then
-        say "remove $etc, $data${logs:+, $logs and the user csg}: no secret, request or record can be had back"
+        say "remove $etc, $data${logs:+, $data-backups, $logs and the user csg}: no secret, request or record can be had back"
     else
-        say "keep $etc, $data${logs:+, $logs and the user csg}"
+        say "keep $etc, $data${logs:+, $data-backups, $logs and the user csg}"
     fi
     agree
     case $package in
@@ -377,7 +377,7 @@ remove() {
 
 remove_files() {
     if [ $owner = machine ] && systemd_runs; then
-        $as_root systemctl disable --now csg.socket csg.service 2>/dev/null || true
+        $as_root systemctl disable --now csg-backup.timer csg.socket csg.service 2>/dev/null || true
     fi
     if [ -e "$list" ]; then
         # The list is the last to go: an interrupted removal is completed by the next one.
@@ -400,7 +400,7 @@ remove_empty_folders() {
 remove_data() {
     $as_root rm -rf "$etc" "$data" "$etc.csg-new" "$data.csg-new"
     [ $owner = machine ] || return 0
-    $as_root rm -rf "$logs" "$logs.csg-new"
+    $as_root rm -rf "$logs" "$logs.csg-new" "$data-backups"
     if grep -q '^csg:' /etc/passwd; then
         if command -v userdel >/dev/null; then $as_root userdel csg; else $as_root deluser csg; fi
     fi

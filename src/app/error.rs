@@ -2,7 +2,12 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use crate::{audit, ca, gateway, store, workflow};
+use super::backup::BackupError;
+use crate::{
+    audit, ca, gateway,
+    store::{self, advice},
+    workflow,
+};
 
 /// Why the appliance can't start.
 #[derive(Debug, thiserror::Error)]
@@ -13,8 +18,11 @@ pub enum StartError {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] audit::Error),
+    /// A restore that was broken off can't be completed.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// An address that can't be listened on.
-    #[error("{key}: can't listen on {address}: {}", advice(.cause))]
+    #[error("{key}: can't listen on {address}: {}", bind_advice(.cause, holder.as_deref()))]
     Bind {
         /// The key of the configuration.
         key: &'static str,
@@ -22,12 +30,14 @@ pub enum StartError {
         address: SocketAddr,
         /// Why.
         cause: io::Error,
+        /// Who has it, if that can be seen.
+        holder: Option<String>,
     },
     /// The certificate authority.
     #[error("the certificate authority: {0}")]
     Ca(#[from] ca::Error),
     /// The file with extra roots.
-    #[error("upstream.ca_file: {}: {cause}", path.display())]
+    #[error("upstream.ca_file: {}: {cause}: put it there, or change that key", path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
@@ -46,16 +56,30 @@ pub enum StartError {
         cause: io::Error,
     },
     /// The data directory can't be made or written to.
-    #[error("data_dir: can't write to {}: {cause}: run as its owner, or set another data_dir", path.display())]
+    #[error("data_dir: can't write to {}: {}", path.display(), data_dir_advice(cause))]
     DataDir {
         /// The directory.
         path: PathBuf,
         /// Why.
         cause: io::Error,
     },
+    /// The data directory holds something, and it is not ours.
+    #[error("data_dir: {} holds other files ({names}) and no database of csg: choose an empty directory", path.display())]
+    ForeignDataDir {
+        /// The directory.
+        path: PathBuf,
+        /// Some of what it holds.
+        names: String,
+    },
     /// The gateway.
     #[error(transparent)]
     Gateway(#[from] gateway::GatewayError),
+    /// Only the database is missing.
+    #[error(
+        "data_dir: the database csg.redb is gone from {}, where csg's other files are: put it back, or a backup with \
+         `csg restore FILE --force`", .0.display()
+    )]
+    LostDatabase(PathBuf),
     /// There is a database, but not the key that it was made with.
     #[error("the master key {} is gone, and the database can't be read without it: put it back", .0.display())]
     LostMasterKey(PathBuf),
@@ -92,13 +116,25 @@ impl From<workflow::Error> for StartError {
     }
 }
 
-fn advice(cause: &io::Error) -> String {
+fn bind_advice(cause: &io::Error, holder: Option<&str>) -> String {
     match cause.kind() {
-        io::ErrorKind::AddrInUse => "another program has it: stop that program, or choose another port".to_owned(),
+        io::ErrorKind::AddrInUse => {
+            format!("{} has it: stop that program, or choose another port", holder.unwrap_or("another program"))
+        }
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address: choose another".to_owned(),
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 need the capability CAP_NET_BIND_SERVICE: grant it, or choose another port".to_owned()
         }
         _ => cause.to_string(),
+    }
+}
+
+fn data_dir_advice(cause: &io::Error) -> String {
+    match cause.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            "it is no directory: remove what is there, or set another data_dir".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => format!("{cause}: run as its owner, or set another data_dir"),
+        _ => advice(cause),
     }
 }

@@ -1,12 +1,17 @@
 //! Configuration → running appliance: the only place that wires the parts together.
 
+mod backup;
 mod console_tls;
 mod credential_check;
+mod data_dir;
 mod error;
 mod limits;
+mod local;
 pub mod logging;
 mod master_key;
 mod names;
+mod owner;
+mod ports;
 mod running;
 mod signal;
 mod state;
@@ -20,7 +25,9 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    backup::{BackupError, Copied, Header, Options as RestoreOptions, Restored, SealedKey, Wrapping, restore, stamp},
     error::StartError,
+    local::{Answer, LocalError, Question, ask, backup},
     running::{Pulse, Running},
     signal::StopSignal,
     state::{authority, initialise},
@@ -30,9 +37,10 @@ use crate::{
     audit::{self, Audit},
     ca::LeafCache,
     clock::Clock,
-    config::{Config, OnFailure},
+    config::{Config, ConsoleTls, OnFailure},
     console,
     gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, SpoolConfig, Threads},
+    workflow::FirstLink,
 };
 
 /// Hosts whose certificates are kept ready.
@@ -57,7 +65,14 @@ impl App {
         sockets.are_all_taken()?;
 
         let state = state::open(&config, &clock)?;
-        let set_up_token = if state.workflow.is_set_up()? { None } else { Some(state.workflow.begin_set_up()?) };
+        let set_up_token = match state.workflow.first_link()? {
+            FirstLink::Given { until } => {
+                tracing::info!(%until, "nobody can sign in yet; the link that `csg setup-link` has made still works");
+                None
+            }
+            FirstLink::New(token) => Some(token),
+            FirstLink::SetUp => None,
+        };
         let settings = audit::Settings { retention: config.audit.retention, ..audit::Settings::default() };
         let audit = Audit::open(&config.data_dir.join("audit"), settings, clock.clone())?;
         let gateway = Gateway::new(gateway_config(&config)?, parts(&state, &audit, &clock)?)?;
@@ -100,6 +115,20 @@ impl App {
         if let Some(certificate) = certificate {
             tasks.spawn(certificate.keep(clock.clone(), stop.clone()));
         }
+        match local::listen(&config.data_dir) {
+            Ok(listener) => {
+                let desk = local::Desk {
+                    workflow: state.workflow.clone(),
+                    store: state.store,
+                    key: state.key,
+                    audit: local::Audit::Running(audit.reader()),
+                    console_url: Arc::clone(&console_url),
+                    running: true,
+                };
+                tasks.spawn(local::serve(listener, desk, stop.clone()));
+            }
+            Err(error) => tracing::warn!(%error, "`csg backup` and `csg setup-link` can't ask this csg while it runs"),
+        }
         tasks.spawn(running::expire(state.workflow, clock, stop.clone()));
         Ok(Running { gateway: bound, console, console_url, set_up_token, audit, pulse, stop, tasks })
     }
@@ -113,12 +142,24 @@ fn console_url(bound: SocketAddr, own: &[String], certificate: Option<&console_t
     names::url("https", &certificate.host(&hosts).unwrap_or(usual), bound)
 }
 
+/// Where people will find the console, as far as it can be said before a start.
+fn expected_console_url(config: &Config) -> String {
+    let address = config.console.listen;
+    let is_plain = match config.console.tls {
+        ConsoleTls::Auto => address.ip().to_canonical().is_loopback(),
+        ConsoleTls::Files { .. } => false,
+        ConsoleTls::Off => true,
+    };
+    let host = names::host(address, &names::own(&config.gateway.hostnames));
+    names::url(if is_plain { "http" } else { "https" }, &host, address)
+}
+
 async fn bind(
     key: &'static str,
     address: SocketAddr,
     sockets: &mut Sockets,
 ) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |cause| StartError::Bind { key, address, cause };
+    let failed = |cause| StartError::Bind { key, address, holder: ports::holder(address, &cause), cause };
     let listener = match sockets.take(address) {
         Some(socket) => TcpListener::from_std(socket).map_err(failed)?,
         None => TcpListener::bind(address).await.map_err(failed)?,

@@ -1,10 +1,8 @@
 //! What lies in the data directory: database, master key, certificate authority. Opened, or made on the first start.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use rustix::fs::{Access, access};
-
-use super::{StartError, master_key, names};
+use super::{StartError, backup, data_dir, master_key, names};
 use crate::{
     ca::{Authority, NameConstraints},
     clock::Clock,
@@ -12,12 +10,14 @@ use crate::{
     config::Config,
     model::{CloudId, Publisher, UserName},
     secret::Secret,
-    store::Store,
+    store::{self, MasterKey, Store},
     workflow::{KnownServices, Workflow},
 };
 
 /// The open state.
 pub(super) struct State {
+    pub(super) store: Store,
+    pub(super) key: MasterKey,
     pub(super) workflow: Workflow,
     pub(super) authority: Arc<Authority>,
 }
@@ -34,9 +34,14 @@ pub fn initialise(config: &Config, admin: &UserName, password: &Secret, clock: &
 
 /// The certificate authority of a data directory that was prepared before.
 pub fn authority(config: &Config, clock: &Clock) -> Result<Arc<Authority>, StartError> {
+    Ok(existing(config, clock, None)?.authority)
+}
+
+/// The state of a data directory that was prepared before; with a key that only root could read, if there is such.
+pub(super) fn existing(config: &Config, clock: &Clock, key: Option<MasterKey>) -> Result<State, StartError> {
     let path = || config.data_dir.clone();
     match database(config).try_exists() {
-        Ok(true) => Ok(open(config, clock)?.authority),
+        Ok(true) => open_with(config, clock, key),
         Ok(false) => Err(StartError::NotInitialised(path())),
         Err(cause) => Err(StartError::DataDir { path: path(), cause }),
     }
@@ -44,17 +49,19 @@ pub fn authority(config: &Config, clock: &Clock) -> Result<Arc<Authority>, Start
 
 /// Opens the state; makes what does not exist yet.
 pub(super) fn open(config: &Config, clock: &Clock) -> Result<State, StartError> {
-    let directory = &config.data_dir;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .and_then(|()| Ok(access(directory, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?))
-        .map_err(|cause| StartError::DataDir { path: directory.clone(), cause })?;
+    open_with(config, clock, None)
+}
+
+fn open_with(config: &Config, clock: &Clock, key: Option<MasterKey>) -> Result<State, StartError> {
+    data_dir::prepare(&config.data_dir)?;
     let database = database(config);
-    let key = master_key::load(config, &database)?;
+    let key = match key {
+        Some(key) => key,
+        None => master_key::load(config, &database)?,
+    };
     let store = Store::open(&database, &key)?;
-    let workflow = Workflow::open(store, clock.clone(), known_services(), Publisher::new())?;
+    store::forget_copies(&database, clock.now());
+    let workflow = Workflow::open(store.clone(), clock.clone(), known_services(), Publisher::new())?;
     let authority = if let Some(stored) = workflow.authority()? {
         Authority::from_parts(stored.certificate, &stored.key)?
     } else {
@@ -62,11 +69,11 @@ pub(super) fn open(config: &Config, clock: &Clock) -> Result<State, StartError> 
         workflow.save_authority(made.certificate_der(), &made.key_pkcs8())?;
         made
     };
-    Ok(State { workflow, authority: Arc::new(authority) })
+    Ok(State { store, key, workflow, authority: Arc::new(authority) })
 }
 
 fn database(config: &Config) -> PathBuf {
-    config.data_dir.join("csg.redb")
+    config.data_dir.join(backup::DATABASE)
 }
 
 /// What can be asked for: all that the catalogue knows.

@@ -50,7 +50,7 @@ impl Day {
     }
 
     /// From a file name such as `2026-11-23.redb`.
-    fn of_file(name: &str) -> Option<Self> {
+    pub(super) fn of_file(name: &str) -> Option<Self> {
         let mut parts = name.strip_suffix(".redb")?.splitn(3, '-');
         let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
         let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
@@ -59,7 +59,7 @@ impl Day {
         (day.file() == name).then_some(day)
     }
 
-    fn file(self) -> String {
+    pub(super) fn file(self) -> String {
         format!("{self}.redb")
     }
 }

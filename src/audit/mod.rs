@@ -5,6 +5,7 @@
 //! access request, hour and operation, and by environment. The [`Reader`] answers from those files.
 
 mod block;
+mod copy;
 mod day;
 mod environment_use;
 mod query;
@@ -19,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+pub use copy::{FileDraft, Files};
 use day::Days;
 pub use environment_use::{EnvironmentUse, PersonUse, RequestUse, ServiceUse};
 pub use query::{Cursor, CursorError, Filter, Page, Reader};

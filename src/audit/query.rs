@@ -119,7 +119,7 @@ pub struct Page {
 /// What can be asked of the audit log. Cheap to clone. Its methods block.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    days: Arc<Days>,
+    pub(super) days: Arc<Days>,
     last_use: Arc<LastUse>,
     queue: Arc<Queue>,
 }

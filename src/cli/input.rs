@@ -43,6 +43,23 @@ pub(super) fn secret(file: Option<&Path>, what: &str, option: &str) -> anyhow::R
     Ok(line)
 }
 
+/// A passphrase; a `new` one is asked for twice where it is typed, as nothing could be done about a slip later.
+pub(super) fn passphrase(file: Option<&Path>, new: bool) -> anyhow::Result<Secret> {
+    const SHORTEST: usize = 12;
+    let given = secret(file, "passphrase", "--passphrase-file FILE")?;
+    if !new {
+        return Ok(given);
+    }
+    if given.expose().chars().count() < SHORTEST {
+        bail!("the passphrase is too short: take {SHORTEST} characters or more, a few words say");
+    }
+    if file.is_none() && io::stdin().is_terminal() && secret(None, "the same again", "--passphrase-file FILE")? != given
+    {
+        bail!("these were two different passphrases: try again");
+    }
+    Ok(given)
+}
+
 fn typed(what: &str) -> anyhow::Result<Secret> {
     let input = io::stdin();
     let mut line = String::new();

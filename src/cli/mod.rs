@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "many doc comments here are the texts of --help")]
 
 mod audit;
+mod backup;
 mod ca;
 mod completions;
 mod connection;
@@ -15,9 +16,12 @@ mod init;
 mod input;
 mod login;
 mod policy_group;
+mod progress;
 mod request;
 mod rest;
+mod restore;
 mod serve;
+mod setup_link;
 mod table;
 mod terminal;
 mod token;
@@ -41,6 +45,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Audit(audit::Args),
+    Backup(backup::Args),
     Ca(ca::Args),
     Completions(completions::Args),
     Credential(credential::Args),
@@ -52,7 +57,9 @@ enum Command {
     Logout(login::LogoutArgs),
     PolicyGroup(policy_group::Args),
     Request(request::Args),
+    Restore(restore::Args),
     Serve(serve::Args),
+    SetupLink(setup_link::Args),
     Token(token::Args),
     User(user::Args),
     Version(version::Args),
@@ -62,6 +69,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Audit(args) => audit::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Ca(args) => ca::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Credential(args) => credential::run(&args),
@@ -73,7 +81,9 @@ pub fn run() -> ExitCode {
         Command::Logout(args) => login::log_out(&args),
         Command::PolicyGroup(args) => policy_group::run(&args),
         Command::Request(args) => request::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::SetupLink(args) => setup_link::run(&args),
         Command::Token(args) => token::run(&args),
         Command::User(args) => user::run(&args),
         Command::Version(args) => version::run(&args),

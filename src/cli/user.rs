@@ -3,14 +3,20 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::{
+    ConfigArgs,
     connection::Connection,
     input::PasswordArgs,
     rest::{Query, Rest},
     table::Table,
 };
-use crate::model::UserName;
+use crate::{
+    app::{self, Question},
+    clock::Clock,
+    model::UserName,
+};
 
 /// People: add, list, disable, give roles
 #[derive(Debug, clap::Args)]
@@ -44,9 +50,16 @@ enum Command {
         user: One,
         #[command(flatten)]
         password: PasswordArgs,
+        #[command(flatten)]
+        local: LocalArgs,
     },
     /// Take away the second factor of a person who has lost it, which ends their sessions
-    ResetSecondFactor(One),
+    ResetSecondFactor {
+        #[command(flatten)]
+        user: One,
+        #[command(flatten)]
+        local: LocalArgs,
+    },
     /// Give a person these roles, instead of those they have; none to take all away
     Roles {
         #[command(flatten)]
@@ -63,6 +76,24 @@ struct One {
     /// The user name
     #[arg(value_name = "NAME", value_parser = |text: &str| UserName::new(text))]
     name: UserName,
+}
+
+/// The way back for the only administrator.
+#[derive(Debug, clap::Args)]
+struct LocalArgs {
+    /// On the gateway's own machine, as root or its service user, without signing in; it is written down
+    #[arg(long)]
+    local: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl LocalArgs {
+    /// Asks the gateway of this machine.
+    fn ask(&self, question: &Question) -> anyhow::Result<()> {
+        app::ask(&self.config.load()?, &Clock::system(), question)?;
+        Ok(())
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,6 +118,9 @@ const COLUMNS: [(&str, &str); 4] =
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let to = &args.connection;
+    if let Some(done) = run_locally(args)? {
+        return Ok(done);
+    }
     let rest = to.rest()?;
     let change = |One { name }: &One, change: Value| -> anyhow::Result<()> {
         to.show(&rest.patch(&format!("/users/{name}"), &change)?, facts)
@@ -98,15 +132,40 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Command::List => {
             to.show(&rest.list("/users", &Query::new(), None)?, |all| Table::of(all, &COLUMNS, "There is nobody."))?;
         }
-        Command::ResetPassword { user, password } => change(user, json!({ "password": password.read()?.expose() }))?,
-        Command::ResetSecondFactor(One { name }) => {
+        Command::ResetPassword { user, password, .. } => {
+            change(user, json!({ "password": password.read()?.expose() }))?;
+        }
+        Command::ResetSecondFactor { user: One { name }, .. } => {
             rest.delete(&format!("/users/{name}/second-factor"))?;
-            to.tell(&json!({ "username": name }), &format!("{name} signs in with the password alone now."))?;
+            to.tell(&json!({ "username": name }), &password_alone(name))?;
         }
         Command::Roles { user, roles } => change(user, json!({ "roles": roles.json() }))?,
         Command::Show(One { name }) => to.show(&rest.get(&format!("/users/{name}"))?, facts)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked for on this machine alone; nothing is done of what is not.
+fn run_locally(args: &Args) -> anyhow::Result<Option<ExitCode>> {
+    let to = &args.connection;
+    match &args.command {
+        Command::ResetPassword { user: One { name }, password, local } if local.local => {
+            let password = Zeroizing::new(password.read()?.expose().to_owned());
+            local.ask(&Question::ResetPassword { user: name.clone(), password })?;
+            let told = format!("{name} has the new password, and has to sign in again.");
+            to.tell(&json!({ "username": name }), &told)?;
+        }
+        Command::ResetSecondFactor { user: One { name }, local } if local.local => {
+            local.ask(&Question::ResetSecondFactor { user: name.clone() })?;
+            to.tell(&json!({ "username": name }), &password_alone(name))?;
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(ExitCode::SUCCESS))
+}
+
+fn password_alone(name: &UserName) -> String {
+    format!("{name} signs in with the password alone now.")
 }
 
 fn add(rest: &Rest, user: &One, roles: &RoleArgs, password: &PasswordArgs) -> anyhow::Result<Value> {

@@ -3,12 +3,14 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::{Zeroize as _, ZeroizeOnDrop};
+
+use super::advice;
 
 const LENGTH: usize = 32;
 
@@ -20,7 +22,7 @@ pub struct MasterKey([u8; LENGTH]);
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
     /// The key file could not be made or read.
-    #[error("can't {what} the master key file {}: {source}", path.display())]
+    #[error("can't {what} the master key file {}: {}", path.display(), advice(source))]
     Io {
         /// What was tried.
         what: &'static str,
@@ -48,6 +50,19 @@ pub enum MasterKeyError {
         /// The file.
         path: PathBuf,
     },
+    /// The key file is another user's.
+    #[error(
+        "the master key file {} belongs to another user (its owner is number {owner}, csg runs as number {me}): run \
+         `chown {me} {}`, or run csg as its owner", path.display(), path.display()
+    )]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Who we are.
+        me: u32,
+    },
     /// The system gave no random bytes.
     #[error("the system gave no random bytes for a master key")]
     Random,
@@ -63,8 +78,14 @@ impl MasterKey {
     pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let failed = |source| MasterKeyError::Io { what: "read", path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+        let about = file.metadata().map_err(failed)?;
+        if about.permissions().mode() & 0o077 != 0 {
             return Err(MasterKeyError::Mode { path: path.to_owned() });
+        }
+        // Who owns a file can change it, and with it the key under which the next secret is sealed.
+        let me = rustix::process::geteuid().as_raw();
+        if about.uid() != me && about.uid() != 0 {
+            return Err(MasterKeyError::Owner { path: path.to_owned(), owner: about.uid(), me });
         }
         // Room for one byte more than a key has: a longer file is seen as such, and no copy of the key is left behind
         // by a vector that grows.
@@ -87,11 +108,19 @@ impl MasterKey {
 
     /// Makes a new key and its file, which only its owner can read. An existing file is never replaced.
     pub fn create(path: &Path) -> Result<Self, MasterKeyError> {
-        let failed = |source| MasterKeyError::Io { what: "make", path: path.to_owned(), source };
         let mut key = Self([0; LENGTH]);
         SystemRandom::new().fill(&mut key.0).map_err(|_| MasterKeyError::Random)?;
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let failed = |source| MasterKeyError::Io { what: "make", path: path.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        key.save(path)?;
+        Ok(key)
+    }
+
+    /// Puts the key into a new file, which only its owner can read. An existing file is never replaced.
+    pub fn save(&self, path: &Path) -> Result<(), MasterKeyError> {
+        let failed = |source| MasterKeyError::Io { what: "make", path: path.to_owned(), source };
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // Written whole under another name first: a crash must not leave half a key behind. A link, unlike a rename,
         // replaces nothing.
         let draft = path.with_extension(format!("new-{}", std::process::id()));
@@ -100,11 +129,10 @@ impl MasterKey {
             .create_new(true)
             .mode(0o600)
             .open(&draft)
-            .and_then(|mut file| file.write_all(&key.0).and_then(|()| file.sync_all()))
+            .and_then(|mut file| file.write_all(&self.0).and_then(|()| file.sync_all()))
             .and_then(|()| fs::hard_link(&draft, path));
         let removed = fs::remove_file(&draft);
-        written.and(removed).and_then(|()| File::open(directory)?.sync_all()).map_err(failed)?;
-        Ok(key)
+        written.and(removed).and_then(|()| File::open(directory)?.sync_all()).map_err(failed)
     }
 
     /// Reads the key file, or makes it if there is none and `create` says so.
@@ -114,7 +142,8 @@ impl MasterKey {
         if create && !path.exists() { Self::create(path) } else { Self::read(path) }
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    /// The key itself: for whoever seals it, and means it.
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }

@@ -1,11 +1,19 @@
 //! From an older schema to the present one, step by step, in the transaction that opens the database.
+//!
+//! Before that, a copy of the database is kept beside it, as `csg.redb.schema-N`, for whoever has to go back to the version
+//! that wrote it. There is one: it goes when the next is made, or when [`forget_copies`] finds it old.
 
-use std::ops::ControlFlow;
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Error, Key, Order, Read, Span, Table, Writer,
+    Error, Key, Order, Read, Reader, Span, Table, Writer, copy,
     schema::{CURRENT, SCHEMA},
     tables::{
         access_requests::{self, ACCESS_REQUESTS},
@@ -13,6 +21,10 @@ use super::{
         users::{self, USERS},
     },
 };
+use crate::clock::Timestamp;
+
+/// So long the copy is kept: who has not gone back by then has too much to lose.
+const KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// Brings records from one schema to the next.
 type Step = fn(&mut Writer) -> Result<(), Error>;
@@ -31,7 +43,7 @@ fn run(writer: &mut Writer, steps: &[Step]) -> Result<(), Error> {
     let waiting = match found.checked_sub(1).and_then(|done| steps.get(done as usize..)) {
         Some([]) => return Ok(()),
         Some(waiting) => waiting,
-        None if found > known => return Err(Error::NewerSchema { found, known }),
+        None if found > known => return Err(Error::NewerSchema { found, known, copy: None }),
         None => return Err(Error::Damaged { table: SCHEMA.name(), reason: "there is no such schema".into() }),
     };
     for step in waiting {
@@ -56,6 +68,42 @@ fn index_people_and_tokens(writer: &mut Writer) -> Result<(), Error> {
 #[expect(clippy::unnecessary_wraps, reason = "a step as any other")]
 fn know_policy_groups(_: &mut Writer) -> Result<(), Error> {
     Ok(())
+}
+
+/// Keeps what `reader` sees, in the place of copies that were kept before.
+pub(super) fn keep_copy(reader: &Reader, database: &Path, schema: u32) -> Result<(), Error> {
+    let path = database.with_added_extension(format!("schema-{schema}"));
+    copy::keep(reader, &path)?;
+    for (_, other) in copies(database) {
+        if other != path {
+            drop(fs::remove_file(other));
+        }
+    }
+    Ok(())
+}
+
+/// The copies beside `database`, each with its schema, the newest first.
+pub(super) fn copies(database: &Path) -> Vec<(u32, PathBuf)> {
+    let beginning = database.file_name().map(|name| format!("{}.schema-", name.to_string_lossy())).unwrap_or_default();
+    let entries = database.parent().and_then(|directory| fs::read_dir(directory).ok());
+    let mut found: Vec<_> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some((entry.file_name().to_str()?.strip_prefix(&beginning)?.parse().ok()?, entry.path())))
+        .collect();
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    found
+}
+
+/// Removes the copies that were kept beside `database` before a change of schema, once they are a month old.
+pub fn forget_copies(database: &Path, now: Timestamp) {
+    for (schema, path) in copies(database) {
+        let made = fs::metadata(&path).and_then(|about| about.modified()).map(Timestamp::from);
+        if made.is_ok_and(|made| now.since(made) > KEPT) && fs::remove_file(&path).is_ok() {
+            tracing::info!(file = %path.display(), schema, "the copy from before the upgrade has had its time, and is gone");
+        }
+    }
 }
 
 /// Does `work` with each record of a table that it does not change.
@@ -144,7 +192,8 @@ mod tests {
             error.to_string(),
             format!(
                 "the database was written by a newer version of csg (its schema is 7, this version knows up to \
-                 {CURRENT}): install that version, or restore a backup made by this one"
+                 {CURRENT}): install that version again, or put back a backup of schema {CURRENT} or less with \
+                 `csg restore FILE --force`"
             )
         );
     }

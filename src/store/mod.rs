@@ -10,6 +10,7 @@
 //! Values are JSON: readable in a disaster, and a new version of the program can add fields.
 
 mod codec;
+mod copy;
 mod file;
 mod master_key;
 mod migrate;
@@ -19,6 +20,7 @@ pub mod tables;
 mod transaction;
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -26,12 +28,16 @@ use std::{
 use tokio::sync::watch;
 
 pub use codec::{Key, Span, Table};
+pub use copy::{Draft, Item};
+pub use file::advice;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use seal::{Place, SealError, Sealed, Sealer};
 pub use transaction::{Order, Read, Reader, Writer};
 
 /// Pages kept in memory, in bytes; redb alone would take up to 1 GiB. The state of an installation is a few MiB.
 const CACHE: usize = 16 << 20;
+
+pub use migrate::forget_copies;
 
 /// The schema that this version of the program writes; it reads every earlier one.
 pub const SCHEMA_VERSION: u32 = schema::CURRENT;
@@ -45,8 +51,22 @@ pub enum Error {
         /// The database.
         path: PathBuf,
     },
+    /// A copy of records that begins with no table.
+    #[error("the copy of a database begins in the middle")]
+    Copy,
+    /// No database of ours, or one that was damaged.
+    #[error(
+        "{} is damaged, or no database of csg ({reason}): put back a backup with `csg restore FILE --force`, which keeps \
+         what is there aside", path.display()
+    )]
+    Corrupt {
+        /// The database.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
     /// A stored value is not what its table holds.
-    #[error("a record of table {table} can't be read: {reason}")]
+    #[error("a record of table {table} can't be read: {reason}: put back a backup with `csg restore FILE --force`")]
     Damaged {
         /// The table.
         table: &'static str,
@@ -56,8 +76,11 @@ pub enum Error {
     /// The database engine failed.
     #[error("the database failed: {0}")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The disk failed the database.
+    #[error("the database can't be read or written: {}", advice(.0))]
+    Disk(#[source] std::io::Error),
     /// The file system failed.
-    #[error("can't {what} {}: {source}", path.display())]
+    #[error("can't {what} {}: {}", path.display(), advice(source))]
     Io {
         /// What was tried.
         what: &'static str,
@@ -69,14 +92,24 @@ pub enum Error {
     /// A newer version of the program has written the database.
     #[error(
         "the database was written by a newer version of csg (its schema is {found}, this version knows up to {known}): \
-         install that version, or restore a backup made by this one"
+         install that version again, or put back a backup of schema {known} or less with `csg restore FILE --force`{}",
+        copy.as_ref().map_or_else(String::new, |copy| format!(
+            ", or put {} in its place, which was kept before the upgrade", copy.display()
+        ))
     )]
     NewerSchema {
         /// The schema of the database.
         found: u32,
         /// The newest schema that this program knows.
         known: u32,
+        /// A copy that was kept before the upgrade, and that this program knows.
+        copy: Option<PathBuf>,
     },
+    /// The copy that is kept before the schema changes can't be made.
+    #[error(
+        "the database has to be brought to another schema, and a copy of it could not be kept before; it is as it was: {0}"
+    )]
+    NoCopy(#[source] Box<Error>),
     /// A value could not be sealed or unsealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -94,8 +127,28 @@ pub enum Error {
 }
 
 impl Error {
-    fn engine(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Engine(Box::new(source))
+    fn engine(source: impl Into<redb::Error>) -> Self {
+        match source.into() {
+            redb::Error::Io(error) => Self::Disk(error),
+            other => Self::Engine(Box::new(other)),
+        }
+    }
+
+    /// Why the database at `path` can't be opened.
+    fn opening(path: &Path, error: redb::DatabaseError) -> Self {
+        let path = path.to_owned();
+        match redb::Error::from(error) {
+            redb::Error::DatabaseAlreadyOpen => Self::AlreadyOpen { path },
+            redb::Error::Corrupted(reason) => Self::Corrupt { path, reason },
+            redb::Error::Io(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+                Self::Corrupt { path, reason: error.to_string() }
+            }
+            redb::Error::Io(source) => Self::Io { what: "open", path, source },
+            redb::Error::UpgradeRequired(version) => {
+                Self::Corrupt { path, reason: format!("its file format is {version}") }
+            }
+            other => Self::engine(other),
+        }
     }
 }
 
@@ -122,12 +175,13 @@ impl Store {
     /// The file is made readable by its owner alone, and so is its directory if that has to be made. While it is open
     /// no other process can open it.
     pub fn open(path: &Path, key: &MasterKey) -> Result<Self, Error> {
-        file::prepare(path)?;
-        let database = redb::Database::builder().set_cache_size(CACHE).create(path).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => Error::AlreadyOpen { path: path.to_owned() },
-            other => Error::engine(other),
-        })?;
-        file::sync_directory(path)?;
+        let place = file::prepare(path)?;
+        let database = redb::Database::builder()
+            .set_cache_size(CACHE)
+            // Every page's checksum: what was damaged is told here, not by a call that meets it.
+            .set_check_integrity_on_open(true)
+            .create(&place)
+            .map_err(|error| Error::opening(path, error))?;
         let inner = Inner {
             database,
             sealer: Sealer::new(key),
@@ -135,13 +189,31 @@ impl Store {
             reads: transaction::Count::default(),
         };
         let store = Self(Arc::new(inner));
-        store.transact(|writer| {
-            migrate::to_current(writer)?;
-            schema::check_master_key(writer, store.sealer())
-        })?;
+        store.bring_forward(path)?;
+        file::publish(&place, path)?;
         let version = store.read()?.version()?;
         store.0.version.send_replace(version);
         Ok(store)
+    }
+
+    /// To the present schema, with a copy kept of what was there. The master key is tried first: a database that can't be
+    /// read is not to be changed.
+    fn bring_forward(&self, path: &Path) -> Result<(), Error> {
+        let reader = self.read()?;
+        let found = schema::found(&reader)?;
+        if let Some(found) = found.filter(|&found| found > SCHEMA_VERSION) {
+            let copy = migrate::copies(path).into_iter().find(|(schema, _)| *schema <= SCHEMA_VERSION);
+            return Err(Error::NewerSchema { found, known: SCHEMA_VERSION, copy: copy.map(|(_, path)| path) });
+        }
+        schema::check_master_key(&reader, self.sealer())?;
+        if let Some(found) = found.filter(|&found| found < SCHEMA_VERSION) {
+            migrate::keep_copy(&reader, path, found).map_err(|error| Error::NoCopy(Box::new(error)))?;
+        }
+        drop(reader);
+        self.transact(|writer| {
+            migrate::to_current(writer)?;
+            schema::seal_known(writer, self.sealer())
+        })
     }
 
     /// A consistent view of everything as it is now; later commits do not change it.

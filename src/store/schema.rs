@@ -18,14 +18,25 @@ const MASTER_KEY_CHECK: Table<(), Sealed> = Table::new("master_key_check");
 const PLACE: Place<'static> = Place { table: MASTER_KEY_CHECK.name(), record: Cow::Borrowed(""), field: "check" };
 const KNOWN: &[u8] = b"cloud-service-gateway";
 
+/// The schema of the database; none, if it is new.
+pub(super) fn found(read: &impl Read) -> Result<Option<u32>, Error> {
+    read.find(&SCHEMA, &())
+}
+
 /// Tells at once that the master key is not the right one, rather than at the first secret that is needed.
-pub(super) fn check_master_key(writer: &mut Writer, sealer: &Sealer) -> Result<(), Error> {
-    let Some(check) = writer.find(&MASTER_KEY_CHECK, &())? else {
-        return writer.put(&MASTER_KEY_CHECK, &(), &sealer.seal(&PLACE, KNOWN)?);
-    };
+pub(super) fn check_master_key(read: &impl Read, sealer: &Sealer) -> Result<(), Error> {
+    let Some(check) = read.find(&MASTER_KEY_CHECK, &())? else { return Ok(()) };
     match sealer.unseal(&PLACE, &check) {
         Ok(_) => Ok(()),
         Err(SealError::OtherKey { sealed, given }) => Err(Error::WrongMasterKey { expected: sealed, given }),
         Err(other) => Err(other.into()),
+    }
+}
+
+/// Seals the known text, if that was not done before.
+pub(super) fn seal_known(writer: &mut Writer, sealer: &Sealer) -> Result<(), Error> {
+    match writer.find(&MASTER_KEY_CHECK, &())? {
+        Some(_) => Ok(()),
+        None => writer.put(&MASTER_KEY_CHECK, &(), &sealer.seal(&PLACE, KNOWN)?),
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hkdf::{HKDF_SHA256, KeyType, Okm, Salt},
+    hkdf::{HKDF_SHA256, KeyType, Okm, Prk, Salt},
     rand::{SecureRandom as _, SystemRandom},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -65,11 +65,11 @@ impl Sealer {
     /// Derives the sealing key and its public id from the master key (HKDF, RFC 5869): neither tells of the other.
     #[expect(clippy::missing_panics_doc, reason = "it can't: see below")]
     pub fn new(master: &MasterKey) -> Self {
-        let extracted = Salt::new(HKDF_SHA256, b"cloud-service-gateway").extract(master.as_bytes());
+        let extracted = extract(master);
         let mut key_id = [0; KEY_ID_LEN];
         #[expect(clippy::expect_used, reason = "HKDF fails only for outputs beyond 255 hash lengths")]
         let key = {
-            let id = extracted.expand(&[b"key id"], KeyIdLength).expect("8 bytes");
+            let id = extracted.expand(&[b"key id"], Length::<KEY_ID_LEN>).expect("8 bytes");
             Okm::fill(id, &mut key_id).expect("8 bytes");
             UnboundKey::from(extracted.expand(&[b"seal"], &AES_256_GCM).expect("32 bytes"))
         };
@@ -110,6 +110,25 @@ impl Sealer {
     }
 }
 
+impl MasterKey {
+    /// A key for one purpose and, by its salt, one use: it tells nothing of the master key, nor of other keys.
+    #[expect(clippy::missing_panics_doc, reason = "it can't: see below")]
+    pub fn derive(&self, purpose: &[u8], salt: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        #[expect(clippy::expect_used, reason = "HKDF fails only for outputs beyond 255 hash lengths")]
+        extract(self)
+            .expand(&[b"derive", purpose, salt], Length::<32>)
+            .and_then(|derived| derived.fill(&mut *key))
+            .expect("32 bytes");
+        key
+    }
+
+    /// What the key is called: it tells nothing of the key.
+    pub fn id(&self) -> String {
+        hex::encode(Sealer::new(self).key_id)
+    }
+}
+
 impl Place<'_> {
     /// Each part after its length, so that no two places read the same.
     fn associated_data(&self) -> Aad<Vec<u8>> {
@@ -122,11 +141,15 @@ impl Place<'_> {
     }
 }
 
-struct KeyIdLength;
+fn extract(master: &MasterKey) -> Prk {
+    Salt::new(HKDF_SHA256, b"cloud-service-gateway").extract(master.as_bytes())
+}
 
-impl KeyType for KeyIdLength {
+struct Length<const N: usize>;
+
+impl<const N: usize> KeyType for Length<N> {
     fn len(&self) -> usize {
-        KEY_ID_LEN
+        N
     }
 }
 
@@ -187,6 +210,15 @@ mod tests {
             assert!(sealer.unseal(&PLACE, &changed).is_err(), "byte {index}");
             assert!(sealer.unseal(&PLACE, &Sealed(secret.0[..index].to_vec())).is_err(), "length {index}");
         }
+    }
+
+    #[test]
+    fn a_derived_key_is_another_for_each_purpose_and_salt() {
+        let master = MasterKey::from_bytes(&[1; 32]).unwrap();
+        let derived = [(&b"backup"[..], &[1; 32][..]), (b"backup", &[2; 32]), (b"other", &[1; 32])]
+            .map(|(purpose, salt)| *master.derive(purpose, salt));
+        assert!(derived[0] != derived[1] && derived[0] != derived[2] && derived[1] != derived[2]);
+        assert_eq!(*master.derive(b"backup", &[1; 32]), derived[0]);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use super::{
     schema,
 };
 
-type Bytes = &'static [u8];
-type Definition<'a> = TableDefinition<'a, Bytes, Bytes>;
+pub(super) type Bytes = &'static [u8];
+pub(super) type Definition<'a> = TableDefinition<'a, Bytes, Bytes>;
 
 /// Which end a scan begins at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Count {
 
 /// A view of one moment.
 pub struct Reader {
-    transaction: redb::ReadTransaction,
+    pub(super) transaction: redb::ReadTransaction,
     count: Count,
 }
 
@@ -105,7 +105,7 @@ impl Reader {
         Ok(self.find(&schema::COMMITS, &())?.unwrap_or(0))
     }
 
-    fn open(&self, name: &str) -> Result<Option<redb::ReadOnlyTable<Bytes, Bytes>>, Error> {
+    pub(super) fn open(&self, name: &str) -> Result<Option<redb::ReadOnlyTable<Bytes, Bytes>>, Error> {
         existing(self.transaction.open_table(Definition::new(name)))
     }
 }

@@ -21,6 +21,7 @@ mod error;
 mod expire;
 mod grants;
 mod half_session;
+mod local;
 mod news;
 mod origin;
 mod page;
@@ -71,6 +72,7 @@ pub use requests::{
     AccessRequestView, Approval, Approver, KeyView, NewAccessRequest, Owner, RequestFilter, Requester, Revealed,
 };
 pub use second_factor::{Enrolment, SecondFactorView};
+pub use set_up::FirstLink;
 pub use sign_in::{Begun, SignedIn};
 pub use state::StateSummary;
 pub use tokens::{ApiToken, NewApiToken};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Error, Origin, SignedIn, Transaction, Workflow, random, sign_in, transaction::Act};
 use crate::{
+    clock::Timestamp,
     model::{Role, RoleAssignment, User, UserName},
     secret::Secret,
     store::{
@@ -17,23 +18,62 @@ use crate::{
 
 const TOKEN_LIFE: Duration = Duration::from_hours(1);
 
+/// The set-up link, at a start.
+#[derive(Clone, Debug)]
+pub enum FirstLink {
+    /// One was asked for before, and still works: who asked has it.
+    Given {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Here is its token.
+    New(Secret),
+    /// None is needed: somebody can sign in.
+    SetUp,
+}
+
 impl Workflow {
     /// Is there anybody yet?
     pub fn is_set_up(&self) -> Result<bool, Error> {
         is_set_up(&self.read()?)
     }
 
+    /// What a start has to say to whoever sets the appliance up.
+    pub fn first_link(&self) -> Result<FirstLink, Error> {
+        let reader = self.read()?;
+        if is_set_up(&reader)? {
+            return Ok(FirstLink::SetUp);
+        }
+        let record = reader.find(&SET_UP, &())?;
+        match record.filter(|record| record.asked && record.expires_at > self.0.clock.now()) {
+            Some(record) => Ok(FirstLink::Given { until: record.expires_at }),
+            None => self.begin_set_up().map(FirstLink::New),
+        }
+    }
+
     /// Makes the set-up token, which is valid for an hour and once; one made before is void.
     pub fn begin_set_up(&self) -> Result<Secret, Error> {
+        self.make_token(None).map(|(token, _)| token)
+    }
+
+    /// The same for somebody who asks for it at the machine, `by` as that calls them; and until when it is valid.
+    pub fn begin_set_up_locally(&self, by: &str) -> Result<(Secret, Timestamp), Error> {
+        self.make_token(Some(by))
+    }
+
+    fn make_token(&self, by: Option<&str>) -> Result<(Secret, Timestamp), Error> {
         let token = random::token("csg_setup_")?;
         let token_sha256 = random::token_sha256(&token);
-        self.commit(None, |tx| {
+        let expires_at = self.commit(None, |tx| {
             refuse_if_set_up(tx.writer)?;
-            let record = SetUpRecord { token_sha256: token_sha256.clone(), expires_at: tx.now.plus(TOKEN_LIFE) };
+            let expires_at = tx.now.plus(TOKEN_LIFE);
+            let record = SetUpRecord { token_sha256: token_sha256.clone(), expires_at, asked: by.is_some() };
             tx.writer.put(&SET_UP, &(), &record)?;
-            tx.record(Act { action: "set_up.begin", subject: "set_up".into(), ..Act::default() })
+            let detail = by.map(|by| format!("on the machine itself, by {by}"));
+            tx.record(Act { action: "set_up.begin", subject: "set_up".into(), detail, ..Act::default() })?;
+            Ok(expires_at)
         })?;
-        Ok(token)
+        Ok((token, expires_at))
     }
 
     /// Is this token the one that [`Workflow::finish_set_up`] would take now?

@@ -49,6 +49,8 @@ def install(machine: Machine) -> None:
     places = {
         "csg.service": "/usr/lib/systemd/system/csg.service",
         "csg.socket": "/usr/lib/systemd/system/csg.socket",
+        "csg-backup.service": "/usr/lib/systemd/system/csg-backup.service",
+        "csg-backup.timer": "/usr/lib/systemd/system/csg-backup.timer",
         "csg.sysusers": "/usr/lib/sysusers.d/csg.conf",
         "csg.tmpfiles": "/usr/lib/tmpfiles.d/csg.conf",
     }
@@ -85,21 +87,23 @@ def test_the_units_are_well_formed(tmp_path: Path):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "usr/bin/csg").symlink_to("true")
     shutil.copy(shutil.which("true") or "/bin/true", tmp_path / "usr/bin/true")
-    for unit in (*Path("/usr/lib/systemd/system").glob("*.target"), *UNITS.glob("csg.s[eo]*")):
+    units = [unit for unit in UNITS.iterdir() if unit.suffix in (".service", ".socket", ".timer")]
+    for unit in (*Path("/usr/lib/systemd/system").glob("*.target"), *units):
         shutil.copy(unit, tmp_path / "usr/lib/systemd/system")
-    command = ["systemd-analyze", "verify", "--man=no", f"--root={tmp_path}", "csg.service", "csg.socket"]
+    command = ["systemd-analyze", "verify", "--man=no", f"--root={tmp_path}", *(unit.name for unit in units)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     complaints = [line for line in done.stderr.splitlines() if not re.fullmatch(NEW, line)]
     assert done.returncode == 0 and complaints == [], done
 
 
-def test_the_service_is_exposed_to_little(say):
-    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", UNITS / "csg.service"]
+@pytest.mark.parametrize("unit", ["csg.service", "csg-backup.service"])
+def test_the_services_are_exposed_to_little(unit: str, say):
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", UNITS / unit]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
-    exposure = re.search(r"Overall exposure level for csg\.service: (\d+\.\d)", done.stdout)
+    exposure = re.search(rf"Overall exposure level for {re.escape(unit)}: (\d+\.\d)", done.stdout)
     assert exposure and float(exposure[1]) <= 1.5, done.stdout
-    say(f"systemd: exposure level {exposure[1]}")
+    say(f"systemd: exposure level of {unit} {exposure[1]}")
 
 
 def test_it_runs_once_it_has_said_so(machine: Machine):
@@ -176,6 +180,19 @@ def test_a_socket_that_the_configuration_does_not_name_is_told(machine: Machine)
     machine.run("rm", "/etc/csg/csg.toml")
     # Mended, it comes up by itself.
     wait_until(lambda: is_active(machine), 60, "the restart")
+
+
+def test_a_backup_is_made_by_its_unit(machine: Machine):
+    """Beside the running service, and with it stopped; in a sandbox of its own."""
+    for expected in (1, 2):
+        machine.run("systemctl", "start", "csg-backup.service")
+        listed = machine.run("find", "/var/lib/csg-backups", "-type", "f", "-printf", "%m %u %f\n").splitlines()
+        assert len(listed) == expected and all(line.startswith("600 csg csg-2") for line in listed), listed
+        machine.run("systemctl", "stop", "csg.service")
+        # They are named after the second.
+        now = machine.run("date", "+%s")
+        wait_until(lambda now=now: machine.run("date", "+%s") != now, 5, "the next second")
+    machine.run("systemctl", "start", "csg.service")
 
 
 def test_it_stops_when_asked(machine: Machine):

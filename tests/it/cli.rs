@@ -46,6 +46,7 @@ fn help() {
     for command in [
         "",
         "audit",
+        "backup",
         "ca",
         "ca export",
         "ca show",
@@ -83,7 +84,9 @@ fn help() {
         "request show",
         "request usage",
         "request withdraw",
+        "restore",
         "serve",
+        "setup-link",
         "token",
         "token create",
         "token remove",
@@ -189,7 +192,8 @@ fn a_taken_port_is_told_in_one_line() {
     for (variable, key) in [("CSG_GATEWAY__LISTEN", "gateway.listen"), ("CSG_CONSOLE__LISTEN", "console.listen")] {
         let site = Site::new();
         let output = site.command(&["serve"]).env(variable, &address).env("CSG_LOG__LEVEL", "warn").output().unwrap();
-        fails(&output, &[key, &address, "another program has it"]);
+        let holder = format!("(process {}) has it", std::process::id());
+        fails(&output, &[key, &address, &holder]);
     }
 }
 

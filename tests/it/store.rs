@@ -10,7 +10,7 @@ use csg::{
     cloud::aws::Catalogue,
     model::{CloudId, Conditions, EnvironmentId, PolicyStatus, Publisher, RuleType, ServiceId, Status, User, UserName},
     secret::Secret,
-    store::{MasterKey, Store},
+    store::{Draft, Item, MasterKey, Store},
     workflow::{
         AccessRequestView, Approval, Caller, Error, NewPolicy, NewPolicyGroup, Origin, Page, PageRequest,
         RequestFilter, UserChange, Workflow,
@@ -158,4 +158,16 @@ fn access_of_a_database_of_schema_3_has_no_policy_group_and_new_access_can_have_
     assert_eq!(working(&workflow), [0, 1]);
     drop((root, anna, dora, workflow));
     assert_eq!(working(&open_at(&directory.path().join("csg.redb"))), [0, 1]);
+}
+
+/// `schema-99.redb`, for tests of what a database of a version to come is answered with: nothing but its schema.
+#[test]
+#[ignore = "writes the fixture"]
+fn write_the_database_of_a_version_to_come() {
+    let path = format!("{}/tests/fixtures/db/schema-99.redb", env!("CARGO_MANIFEST_DIR"));
+    drop(fs::remove_file(&path));
+    let mut draft = Draft::create(Path::new(&path)).unwrap();
+    draft.take(Item::Table("schema")).unwrap();
+    draft.take(Item::Record { key: &[0], value: b"99" }).unwrap();
+    draft.finish().unwrap();
 }

@@ -116,8 +116,11 @@ def is_laid_out(machine: Machine) -> None:
         "csg.service": "/etc/systemd/system/multi-user.target.wants/csg.service",
         "csg.socket": "/etc/systemd/system/sockets.target.wants/csg.socket",
     }
-    for unit in units():
-        assert machine.path(wanted[unit]).is_symlink(), f"{unit} is not enabled"
+    for unit, link in wanted.items():
+        assert machine.path(link).is_symlink(), f"{unit} is not enabled"
+    assert set(units()) == {*wanted, "csg-backup.service", "csg-backup.timer"}
+    timers = machine.path("/etc/systemd/system/timers.target.wants/csg-backup.timer")
+    assert not timers.is_symlink(), "where backups belong is for the administrator to say"
 
 
 class Service:

@@ -101,10 +101,10 @@ def test_scripts_do_with_systemd_what_rpm_distributions_do(make_machine: Callabl
         machine.run("/bin/sh", f"/tmp/{script}", argument)
         return machine.path("/tmp/called").read_text().splitlines()
 
-    units = "csg.socket csg.service"
+    units = "csg-backup.timer csg.socket csg.service"
     machine.path("/etc/csg").mkdir()
     machine.path("/etc/group").open("a").write("csg:x:101:\n")
-    assert said("post", "1") == ["daemon-reload", f"--no-reload preset {units}"]
+    assert said("post", "1") == ["daemon-reload", "--no-reload preset csg.socket csg.service"]
     assert said("post", "2") == ["daemon-reload"]
     assert said("preun", "1") == [], "an upgrade stops nothing"
     assert said("postun", "1") == ["daemon-reload", "try-restart csg.service"], "and leaves the socket alone"

@@ -48,7 +48,7 @@ struct SetUp<'f> {
 }
 
 const VOID: &str = "This set-up link is not valid: it works once, for an hour, and only the newest one does. \
-                    Start the gateway again and it prints a new one.";
+                    On the gateway's machine, `csg setup-link` prints a new one, for root and the gateway's own user.";
 const IS_SET_UP: &str = "This gateway is set up already. Ask its administrator to add you.";
 
 pub(crate) async fn show(FromState(state): FromState<State>, link: Result<Query<Link>, QueryRejection>) -> Response {

@@ -15,4 +15,7 @@ pub struct SetUpRecord {
     pub token_sha256: String,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// Did somebody ask for it? Then a start does not make it void.
+    #[serde(default)]
+    pub asked: bool,
 }

@@ -44,7 +44,7 @@ fn a_wrong_link_says_what_to_do() {
     console.workflow.begin_set_up().unwrap();
     let page = console.call("GET", "/setup?token=wrong", &[], None);
     assert_eq!(page.status, 403);
-    assert!(page.text.contains("Start the gateway again"), "{}", page.text);
+    assert!(page.text.contains("csg setup-link"), "{}", page.text);
     assert_eq!(console.call("GET", "/setup", &[], None).status, 200);
 }
 
