@@ -24,7 +24,7 @@ pub(super) struct State {
 
 /// Prepares the data directory with a first administrator; gives back the CA certificate's SHA-256 fingerprint.
 pub fn initialise(config: &Config, admin: &UserName, password: &Secret, clock: &Clock) -> Result<String, StartError> {
-    let state = open(config, clock)?;
+    let state = open(config, clock, Publisher::new())?;
     if state.workflow.is_set_up()? {
         return Err(StartError::AlreadyInitialised(config.data_dir.clone()));
     }
@@ -36,14 +36,14 @@ pub fn initialise(config: &Config, admin: &UserName, password: &Secret, clock: &
 pub fn authority(config: &Config, clock: &Clock) -> Result<Arc<Authority>, StartError> {
     let path = || config.data_dir.clone();
     match database(config).try_exists() {
-        Ok(true) => Ok(open(config, clock)?.authority),
+        Ok(true) => Ok(open(config, clock, Publisher::new())?.authority),
         Ok(false) => Err(StartError::NotInitialised(path())),
         Err(cause) => Err(StartError::DataDir { path: path(), cause }),
     }
 }
 
-/// Opens the state; makes what does not exist yet.
-pub(super) fn open(config: &Config, clock: &Clock) -> Result<State, StartError> {
+/// Opens the state, whose grants are published by `publisher`; makes what does not exist yet.
+pub(super) fn open(config: &Config, clock: &Clock, publisher: Publisher) -> Result<State, StartError> {
     let directory = &config.data_dir;
     DirBuilder::new()
         .recursive(true)
@@ -54,7 +54,7 @@ pub(super) fn open(config: &Config, clock: &Clock) -> Result<State, StartError> 
     let database = database(config);
     let key = master_key::load(config, &database)?;
     let store = Store::open(&database, &key)?;
-    let workflow = Workflow::open(store, clock.clone(), known_services(), Publisher::new())?;
+    let workflow = Workflow::open(store, clock.clone(), known_services(), publisher)?;
     let authority = if let Some(stored) = workflow.authority()? {
         Authority::from_parts(stored.certificate, &stored.key)?
     } else {
