@@ -36,6 +36,7 @@ pub(super) struct Control {
 }
 
 /// What it is made of, beside the state.
+#[derive(Clone, Copy)]
 pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) clock: &'a Clock,

@@ -21,19 +21,19 @@ pub fn start(log: &Log) {
             let builder = builder.json().flatten_event(true).with_current_span(false);
             let builder = builder.with_env_filter(filter(log.level)).with_filter_reloading();
             let handle = builder.reload_handle();
-            keep(builder.try_init(), move |filter| drop(handle.reload(filter)));
+            keep(&builder.try_init(), move |filter| drop(handle.reload(filter)));
         }
         LogFormat::Text => {
             let builder = builder.with_ansi(io::stderr().is_terminal() && no_color().is_none());
             let builder = builder.with_env_filter(filter(log.level)).with_filter_reloading();
             let handle = builder.reload_handle();
-            keep(builder.try_init(), move |filter| drop(handle.reload(filter)));
+            keep(&builder.try_init(), move |filter| drop(handle.reload(filter)));
         }
     }
 }
 
 /// An error means that a subscriber is set already, by a test or by whoever embeds us; that one stays.
-fn keep<E>(begun: Result<(), E>, change: impl Fn(EnvFilter) + Send + Sync + 'static) {
+fn keep<E>(begun: &Result<(), E>, change: impl Fn(EnvFilter) + Send + Sync + 'static) {
     if begun.is_ok() {
         drop(CHANGE.set(Box::new(change)));
     }

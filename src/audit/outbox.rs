@@ -92,5 +92,5 @@ fn read(path: &Path) -> Result<Vec<CallRecord>, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     let mut records = Vec::new();
     let read = Block::open(&bytes).and_then(|block| block.records(|record| records.push(record)));
-    read.map(|_| records).map_err(|error| error.to_string())
+    read.map(|()| records).map_err(|error| error.to_string())
 }

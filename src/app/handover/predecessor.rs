@@ -39,7 +39,7 @@ pub struct Complaint(StdStream);
 pub fn role() -> io::Result<Role> {
     match std::env::var_os(ROLE) {
         Some(role) if role == COURIER => {
-            start("/proc/self/exe", SUCCESSOR)?.spawn()?;
+            start("/proc/self/exe", SUCCESSOR).spawn()?;
             Ok(Role::Courier)
         }
         Some(role) if role == SUCCESSOR => Predecessor::meet().map(Role::Successor),
@@ -48,14 +48,14 @@ pub fn role() -> io::Result<Role> {
 }
 
 /// The command that this process was started with, of another executable, for `role`.
-pub(super) fn start(executable: &str, role: &str) -> io::Result<Command> {
+pub(super) fn start(executable: &str, role: &str) -> Command {
     use std::os::unix::process::CommandExt as _;
     let mut arguments = std::env::args_os();
     let mut command = Command::new(executable);
     command.arg0(arguments.next().unwrap_or_else(|| OsString::from("csg"))).args(arguments).env(ROLE, role);
     // It names the process that systemd has started; without it, the watchdog is the main process's, whichever that is.
     command.env_remove("WATCHDOG_PID");
-    Ok(command)
+    command
 }
 
 impl Predecessor {

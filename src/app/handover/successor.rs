@@ -51,8 +51,7 @@ impl Successor {
         let (ours, theirs) = StdStream::pair().map_err(failed)?;
         // By its number, since the path may be one that this process may not execute: the sandbox names the file that was
         // there at the start.
-        let mut command =
-            predecessor::start(&format!("/proc/self/fd/{}", executable.as_raw_fd()), COURIER).map_err(failed)?;
+        let mut command = predecessor::start(&format!("/proc/self/fd/{}", executable.as_raw_fd()), COURIER);
         let courier = command.stdin(OwnedFd::from(theirs)).spawn().map_err(failed)?;
         drop(command);
         end_of(courier, clock).await?;
