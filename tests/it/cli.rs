@@ -81,6 +81,7 @@ fn help() {
         "token",
         "token create",
         "token remove",
+        "upgrade",
         "user",
         "user add",
         "user disable",
