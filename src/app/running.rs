@@ -77,6 +77,8 @@ impl Running {
 
     pub(super) async fn stop_within(mut self, limit: Duration) {
         self.stop.cancel();
+        // Who comes now is told at once that nobody is here.
+        self.listeners = None;
         let mut control = self.control.take();
         if let Some(control) = &control {
             control.stop.cancel();
