@@ -346,7 +346,10 @@ start_service() {
     $as_root systemctl daemon-reload
     $as_root systemctl enable csg.socket csg.service
     $as_root systemctl start csg.socket
-    $as_root systemctl restart csg.service
+    # One that runs hands over, without a call that fails; where none does, or it is too old for that, it is (re)started.
+    status=0
+    told=$($as_root "$csg" upgrade 2>&1) || status=$?
+    if [ $status -eq 3 ]; then $as_root systemctl restart csg.service; else say "$told"; fi
 }
 
 # --- Removal --------------------------------------------------------------------------------------------------------

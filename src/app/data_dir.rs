@@ -9,10 +9,11 @@ use std::{
 
 use rustix::fs::{Access, access};
 
-use super::{StartError, backup, local, master_key};
+use super::{StartError, backup, handover, local, master_key};
 
 /// What may be there before there is a database: a key that was put there, and what a start that failed has left.
-const OURS: [&str; 6] = [backup::DATABASE, "csg.redb.new", master_key::FILE, local::SOCKET, "lost+found", "spool"];
+const OURS: [&str; 7] =
+    [backup::DATABASE, "csg.redb.new", master_key::FILE, local::SOCKET, handover::SOCKET, "lost+found", "spool"];
 
 /// So many names of strangers are told.
 const TOLD: usize = 3;

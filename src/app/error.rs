@@ -89,6 +89,9 @@ pub enum StartError {
     /// Nothing has been prepared yet.
     #[error("{} is not initialised: run `csg init` or `csg serve` first", .0.display())]
     NotInitialised(PathBuf),
+    /// The process that runs did not hand over.
+    #[error("the running process did not hand over: {0}")]
+    Predecessor(String),
     /// What systemd has handed over is no TCP socket that listens.
     #[error("systemd handed over something else than a TCP socket that listens: {0}: look at csg.socket")]
     Socket(io::Error),

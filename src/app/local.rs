@@ -34,7 +34,7 @@ use crate::{
     config::Config,
     model::UserName,
     secret::Secret,
-    store::{MasterKey, Store},
+    store::MasterKey,
     workflow::{self, Workflow},
 };
 
@@ -193,7 +193,6 @@ impl Answer {
 /// What is needed to answer.
 pub(super) struct Desk {
     pub(super) workflow: Workflow,
-    pub(super) store: Store,
     pub(super) key: MasterKey,
     pub(super) audit: Audit,
     pub(super) console_url: Arc<str>,
@@ -211,7 +210,6 @@ impl Desk {
         let state = state::existing(config, clock, key)?;
         Ok(Self {
             workflow: state.workflow,
-            store: state.store,
             key: state.key,
             audit: Audit::Lying(config.data_dir.join(backup::AUDIT)),
             console_url: super::expected_console_url(config).into(),
@@ -262,7 +260,11 @@ impl Desk {
             }
         };
         let now = self.workflow.clock().now();
-        backup::Source { store: &self.store, key: &self.key, audit }.write(wrapping, now, io::BufWriter::new(to))
+        backup::Source { store: self.workflow.store(), key: &self.key, audit }.write(
+            wrapping,
+            now,
+            io::BufWriter::new(to),
+        )
     }
 }
 

@@ -16,7 +16,6 @@ use crate::{
 
 /// The open state.
 pub(super) struct State {
-    pub(super) store: Store,
     pub(super) key: MasterKey,
     pub(super) workflow: Workflow,
     pub(super) authority: Arc<Authority>,
@@ -24,7 +23,7 @@ pub(super) struct State {
 
 /// Prepares the data directory with a first administrator; gives back the CA certificate's SHA-256 fingerprint.
 pub fn initialise(config: &Config, admin: &UserName, password: &Secret, clock: &Clock) -> Result<String, StartError> {
-    let state = open(config, clock)?;
+    let state = open(config, clock, Publisher::new())?;
     if state.workflow.is_set_up()? {
         return Err(StartError::AlreadyInitialised(config.data_dir.clone()));
     }
@@ -41,18 +40,23 @@ pub fn authority(config: &Config, clock: &Clock) -> Result<Arc<Authority>, Start
 pub(super) fn existing(config: &Config, clock: &Clock, key: Option<MasterKey>) -> Result<State, StartError> {
     let path = || config.data_dir.clone();
     match database(config).try_exists() {
-        Ok(true) => open_with(config, clock, key),
+        Ok(true) => open_with(config, clock, key, Publisher::new()),
         Ok(false) => Err(StartError::NotInitialised(path())),
         Err(cause) => Err(StartError::DataDir { path: path(), cause }),
     }
 }
 
-/// Opens the state; makes what does not exist yet.
-pub(super) fn open(config: &Config, clock: &Clock) -> Result<State, StartError> {
-    open_with(config, clock, None)
+/// Opens the state, whose grants are published by `publisher`; makes what does not exist yet.
+pub(super) fn open(config: &Config, clock: &Clock, publisher: Publisher) -> Result<State, StartError> {
+    open_with(config, clock, None, publisher)
 }
 
-fn open_with(config: &Config, clock: &Clock, key: Option<MasterKey>) -> Result<State, StartError> {
+fn open_with(
+    config: &Config,
+    clock: &Clock,
+    key: Option<MasterKey>,
+    publisher: Publisher,
+) -> Result<State, StartError> {
     data_dir::prepare(&config.data_dir)?;
     let database = database(config);
     let key = match key {
@@ -61,7 +65,7 @@ fn open_with(config: &Config, clock: &Clock, key: Option<MasterKey>) -> Result<S
     };
     let store = Store::open(&database, &key)?;
     store::forget_copies(&database, clock.now());
-    let workflow = Workflow::open(store.clone(), clock.clone(), known_services(), Publisher::new())?;
+    let workflow = Workflow::open(store, clock.clone(), known_services(), publisher)?;
     let authority = if let Some(stored) = workflow.authority()? {
         Authority::from_parts(stored.certificate, &stored.key)?
     } else {
@@ -69,7 +73,7 @@ fn open_with(config: &Config, clock: &Clock, key: Option<MasterKey>) -> Result<S
         workflow.save_authority(made.certificate_der(), &made.key_pkcs8())?;
         made
     };
-    Ok(State { store, key, workflow, authority: Arc::new(authority) })
+    Ok(State { key, workflow, authority: Arc::new(authority) })
 }
 
 fn database(config: &Config) -> PathBuf {

@@ -12,10 +12,10 @@ use std::{
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 
-use super::{Running, StartError};
+use super::{Pulse, StartError};
 use crate::clock::Clock;
 
-/// The sockets that systemd has opened for us.
+/// The sockets that systemd has opened for us, or the process before us.
 #[derive(Debug, Default)]
 pub struct Sockets(Vec<(SocketAddr, TcpListener)>);
 
@@ -41,10 +41,24 @@ impl Sockets {
         Ok(Self(sockets))
     }
 
+    /// Those of the process before.
+    pub(super) fn of_predecessor(sockets: Vec<TcpListener>) -> Result<Self, StartError> {
+        let with_address = |socket: TcpListener| Ok((socket.local_addr()?, socket));
+        let sockets = sockets.into_iter().map(with_address).collect::<io::Result<_>>();
+        sockets.map(Self).map_err(|error| StartError::Predecessor(error.to_string()))
+    }
+
     /// The one that listens on `address`.
     pub(super) fn take(&mut self, address: SocketAddr) -> Option<TcpListener> {
         let place = self.0.iter().position(|(bound, _)| *bound == address)?;
         Some(self.0.swap_remove(place).1)
+    }
+
+    /// Closes those that the configuration does not name any more.
+    pub(super) fn close_others(self) {
+        for (address, _) in self.0 {
+            tracing::info!(%address, "no longer listened on");
+        }
     }
 
     /// Every one has been taken: connections to another would wait for ever.
@@ -56,23 +70,36 @@ impl Sockets {
     }
 }
 
-/// Tells systemd that calls are taken, and lets its watchdog know for as long as the appliance is well.
-pub fn ready(running: &Running, clock: Clock) {
-    tracing::info!(name: "ready", url = %running.console_url, "ready");
-    tell(&[NotifyState::Ready, NotifyState::Status(&format!("The console is at {}", running.console_url))]);
+/// Tells systemd that calls are taken.
+pub(super) fn ready(console_url: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(&format!("The console is at {console_url}"))]);
+}
+
+/// Lets systemd's watchdog know that the appliance is well, for as long as it is, and is the main process.
+pub(super) async fn stay_alive(pulse: Pulse, clock: Clock) {
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
-    let pulse = running.pulse();
-    tokio::spawn(async move {
-        loop {
-            pulse.felt().await;
-            tell(&[NotifyState::Watchdog]);
-            clock.sleep(patience / 3).await;
-        }
-    });
+    loop {
+        pulse.felt().await;
+        tell(&[NotifyState::Watchdog]);
+        clock.sleep(patience / 3).await;
+    }
+}
+
+/// Tells systemd that the configuration is read again; [`ready`] ends that.
+pub(super) fn reloading() {
+    let mut states = vec![NotifyState::Reloading];
+    states.extend(NotifyState::monotonic_usec_now());
+    tell(&states);
+}
+
+/// Tells systemd that another process is the appliance from now on. It listens to the main process alone, so this is the
+/// last word of this one.
+pub(super) fn succeeded_by(process: u32) {
+    tell(&[NotifyState::MainPid(process)]);
 }
 
 /// Tells systemd that the end was asked for.
-pub fn stopping() {
+pub(super) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("Calls under way may finish")]);
 }
 

@@ -28,6 +28,9 @@ pub(super) const USE: TableDefinition<&[u8], Row> = TableDefinition::new("use");
 /// Access request → last use, in milliseconds since the Unix epoch.
 pub(super) const LAST_USE: TableDefinition<&str, i64> = TableDefinition::new("last_use");
 
+/// The batches of processes that have handed over whose records are here; see `outbox`.
+const TAKEN_IN: TableDefinition<&str, ()> = TableDefinition::new("taken_in");
+
 /// More records than this go into a second block: a search holds one block at a time.
 const BLOCK_RECORDS: usize = 512;
 /// What redb may keep in memory of each open file; there are [`OPEN_FILES`] of them at most.
@@ -110,16 +113,18 @@ impl Days {
         Ok(())
     }
 
-    /// Commits records of one day and their roll-ups, in one transaction.
+    /// Commits records of one day and their roll-ups, in one transaction; those of a `batch` that is here already are not
+    /// written again.
     pub(super) fn append(
         &self,
         day: Day,
         records: &[CallRecord],
         rollup: &Rollup,
         last_use: &LastUse,
+        batch: Option<&str>,
     ) -> Result<(), Error> {
         let database = self.writable(day)?;
-        let new = write(&database, records, rollup, last_use);
+        let new = write(&database, records, rollup, last_use, batch);
         new.map_err(|cause| self.failed(day, cause))
     }
 
@@ -135,6 +140,11 @@ impl Days {
             ReadError::Storage(cause) => self.failed(day, cause),
             ReadError::Block(cause) => Error::Block { path: self.path(day), cause },
         })
+    }
+
+    /// Closes all files, for another process to open them.
+    pub(super) fn close_all(&self) {
+        self.lock().clear();
     }
 
     /// Closes the file of `day` once nobody reads it; a file that has failed must be opened again to be of use.
@@ -207,8 +217,19 @@ fn keep(open: &mut Vec<(Day, Arc<Database>)>, day: Day, database: Database) -> A
     database
 }
 
-fn write(database: &Database, records: &[CallRecord], rollup: &Rollup, last_use: &LastUse) -> Result<(), redb::Error> {
+fn write(
+    database: &Database,
+    records: &[CallRecord],
+    rollup: &Rollup,
+    last_use: &LastUse,
+    batch: Option<&str>,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
+    if let Some(batch) = batch
+        && transaction.open_table(TAKEN_IN)?.insert(batch, ())?.is_some()
+    {
+        return Ok(());
+    }
     {
         let mut blocks = transaction.open_table(BLOCKS)?;
         let same_second = |a: &CallRecord, b: &CallRecord| a.at.seconds() == b.at.seconds();

@@ -8,6 +8,7 @@ mod block;
 mod copy;
 mod day;
 mod environment_use;
+mod outbox;
 mod query;
 mod sink;
 mod usage;
@@ -15,7 +16,10 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -23,7 +27,9 @@ use std::{
 pub use copy::{FileDraft, Files};
 use day::Days;
 pub use environment_use::{EnvironmentUse, PersonUse, RequestUse, ServiceUse};
+use outbox::Outbox;
 pub use query::{Cursor, CursorError, Filter, Page, Reader};
+use sink::Place;
 pub use sink::{Full, QueueState, Sink, Slot};
 use usage::LastUse;
 pub use usage::{DayUse, HourUse, OperationUse, Tally, Usage};
@@ -84,6 +90,7 @@ impl Default for Settings {
 pub struct Audit {
     sink: Sink,
     reader: Reader,
+    retention: Arc<AtomicU64>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -93,15 +100,46 @@ impl Audit {
         let days = Arc::new(Days::open(directory)?);
         let last_use = Arc::new(LastUse::restore(&days)?);
         let sink = Sink::new(settings.queue);
+        let retention = Arc::new(AtomicU64::new(millis(settings.retention)));
         let writer = writer::start(writer::Writer {
             queue: sink.queue(),
             days: Arc::clone(&days),
             last_use: Arc::clone(&last_use),
+            outbox: Outbox::new(directory),
             settings,
+            retention: Arc::clone(&retention),
             clock,
         })?;
         let reader = Reader::new(days, last_use, sink.queue());
-        Ok(Self { sink, reader, writer: Some(writer) })
+        Ok(Self { sink, reader, retention, writer: Some(writer) })
+    }
+
+    /// From the next day on, files of past days are kept for so long.
+    pub fn keep_for(&self, retention: Duration) {
+        self.retention.store(millis(retention), Ordering::Relaxed);
+    }
+
+    /// Writes what was recorded, closes the files for another process to open them, and leaves that one all later records;
+    /// false, with everything as it was, if that could not be done within `limit`. No reader may read any more.
+    ///
+    /// Blocks.
+    pub fn hand_over(&self, limit: Duration) -> bool {
+        self.sink.queue().move_to(Place::Outbox, limit)
+    }
+
+    /// The other process has given the files back.
+    ///
+    /// Blocks.
+    pub fn take_back(&self, limit: Duration) -> bool {
+        let taken = self.sink.queue().move_to(Place::Days, limit);
+        self.sink.queue().look();
+        taken
+    }
+
+    /// Another process has handed over, and leaves records as its calls end; or it has ended. What it has left is taken in
+    /// meanwhile, and once more after it.
+    pub fn expect(&self, expects: bool) {
+        self.sink.queue().expect(expects);
     }
 
     /// Where calls are recorded.
@@ -125,6 +163,10 @@ impl Audit {
             tracing::error!("the audit writer ended in a panic; its last records may be lost");
         }
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Audit {
@@ -396,6 +438,75 @@ mod tests {
         assert_eq!(audit.reader().queue(), QueueState { taken: 0, capacity: 3, failing: false });
         assert_eq!(pages(&audit.reader(), &Filter::default(), 10).0.len(), 3);
         assert!(audit.sink().reserve().is_ok());
+    }
+
+    #[test]
+    fn what_a_process_records_after_it_has_handed_over_is_taken_in_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (noon, yesterday) = (at("2026-11-23T12:00:00Z"), at("2026-11-22T23:00:00Z"));
+        let old = open(directory.path());
+        record(&old, [call(noon, "before", "r1")]);
+        assert!(old.hand_over(LIMIT));
+        let new = open(directory.path());
+        new.expect(true);
+        // Two batches: one that touches two days, and one more after it.
+        record(&old, [call(yesterday, "late", "r1"), call(noon, "after", "r1")]);
+        record(&old, [call(noon, "last", "r1")]);
+        record(&new, [call(noon, "new", "r2")]);
+        old.close();
+        new.expect(false);
+        let folder = directory.path().join("handed-over");
+        let ids = |audit: &Audit| {
+            let mut ids: Vec<_> =
+                pages(&audit.reader(), &Filter::default(), 50).0.into_iter().map(|call| call.id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        let started = std::time::Instant::now();
+        while fs::read_dir(&folder).unwrap().count() > 0 {
+            assert!(started.elapsed() < LIMIT, "the batches wait for ever");
+            std::thread::yield_now();
+        }
+        assert_eq!(ids(&new), ["after", "before", "last", "late", "new"]);
+        assert_eq!(new.reader().usage(&request("r1"), yesterday).unwrap().total.calls, 4);
+        assert_eq!(new.reader().last_used(&request("r1")), Some(noon));
+        new.close();
+    }
+
+    #[test]
+    fn a_batch_that_was_taken_in_and_not_forgotten_is_not_taken_in_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let noon = at("2026-11-23T12:00:00Z");
+        let old = open(directory.path());
+        assert!(old.hand_over(LIMIT));
+        record(&old, [call(noon, "a", "r1")]);
+        old.close();
+        let (folder, kept) = (directory.path().join("handed-over"), directory.path().join("kept"));
+        let batch = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+        fs::copy(&batch, &kept).unwrap();
+        for _ in 0..2 {
+            // As after a crash between the two.
+            fs::copy(&kept, &batch).unwrap();
+            let new = open(directory.path());
+            record(&new, []);
+            new.close();
+            assert!(!batch.exists());
+        }
+        assert_eq!(pages(&open(directory.path()).reader(), &Filter::default(), 10).0.len(), 1);
+    }
+
+    #[test]
+    fn files_that_were_handed_over_can_be_had_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let noon = at("2026-11-23T12:00:00Z");
+        let audit = open(directory.path());
+        record(&audit, [call(noon, "a", "r1")]);
+        assert!(audit.hand_over(LIMIT));
+        record(&audit, [call(noon, "b", "r1")]);
+        assert!(audit.take_back(LIMIT));
+        record(&audit, [call(noon, "c", "r1")]);
+        audit.close();
+        assert_eq!(pages(&open(directory.path()).reader(), &Filter::default(), 10).0.len(), 3);
     }
 
     #[test]

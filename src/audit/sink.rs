@@ -92,7 +92,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// Told to the writer: the first record since it last looked, or a wish to flush or close.
     changed: Condvar,
-    /// Told by the writer: `committed` has grown.
+    /// Told by the writer: `committed` has grown, or it writes elsewhere.
     written: Condvar,
 }
 
@@ -106,6 +106,35 @@ struct State {
     /// Somebody waits until `committed` reaches this.
     wanted: u64,
     closing: bool,
+    /// Where the writer shall write, and where it does.
+    place: Wish<Place>,
+    /// Another process leaves batches of records, which are to be taken in as they come.
+    expects: bool,
+    /// They are to be looked for once more.
+    look: bool,
+}
+
+/// Where records are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the files of the days, which are this process's own.
+    #[default]
+    Days,
+    /// In a folder, for the process that has those files.
+    Outbox,
+}
+
+#[derive(Debug, Default)]
+struct Wish<T> {
+    wanted: T,
+    present: T,
+}
+
+impl State {
+    /// Has the writer anything to do but to write?
+    fn has_errand(&self) -> bool {
+        self.look || self.place.wanted != self.place.present
+    }
 }
 
 impl Queue {
@@ -165,9 +194,53 @@ impl Queue {
         !waited.timed_out()
     }
 
+    /// Has the writer write to `place`, once all that was recorded up to now is written where it wrote before; false if that
+    /// did not happen within `limit`, and then it stays there.
+    pub(super) fn move_to(&self, place: Place, limit: Duration) -> bool {
+        let mut state = self.lock();
+        state.place.wanted = place;
+        self.changed.notify_one();
+        let (mut state, _) = self
+            .written
+            .wait_timeout_while(state, limit, |state| state.place.present != place)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.place.wanted = state.place.present;
+        state.place.present == place
+    }
+
+    /// Told to the writer: another process leaves records, or leaves no more.
+    pub(super) fn expect(&self, expects: bool) {
+        self.lock().expects = expects;
+        self.look();
+    }
+
+    /// Told to the writer: look once for records that another process has left.
+    pub(super) fn look(&self) {
+        self.lock().look = true;
+        self.changed.notify_one();
+    }
+
+    /// For the writer: does another process leave records, or has it done so?
+    pub(super) fn expects(&self) -> bool {
+        let mut state = self.lock();
+        std::mem::take(&mut state.look) || state.expects
+    }
+
+    /// For the writer: where to write from now on.
+    pub(super) fn wanted_place(&self) -> Place {
+        self.lock().place.wanted
+    }
+
+    /// Told by the writer: from now on it writes to `place`.
+    pub(super) fn set_place(&self, place: Place) {
+        self.lock().place.present = place;
+        self.written.notify_all();
+    }
+
     /// Waits, at most `idle`, for a first record; then `gather` more, unless somebody is in a hurry; then takes all.
     ///
-    /// The records come in exchange for `spare`, whose memory serves the next ones. None once the queue is closed and
+    /// The records come in exchange for `spare`, whose memory serves the next ones; none are in them if the writer is to do
+    /// something else. None once the queue is closed and
     /// empty and no call is in flight any more, or `grace` after the close.
     pub(super) fn take(
         &self,
@@ -177,14 +250,18 @@ impl Queue {
         grace: Duration,
     ) -> Option<Vec<CallRecord>> {
         let state = self.lock();
+        let idle = if state.expects { gather } else { idle };
         let (state, _) = self
             .changed
-            .wait_timeout_while(state, idle, |state| state.records.is_empty() && !state.closing)
+            .wait_timeout_while(state, idle, |state| state.records.is_empty() && !state.closing && !state.has_errand())
             .unwrap_or_else(PoisonError::into_inner);
         let (mut state, _) = self
             .changed
             .wait_timeout_while(state, gather, |state| {
-                (1..BATCH).contains(&state.records.len()) && !state.closing && state.wanted <= state.committed
+                (1..BATCH).contains(&state.records.len())
+                    && !state.closing
+                    && !state.has_errand()
+                    && state.wanted <= state.committed
             })
             .unwrap_or_else(PoisonError::into_inner);
         let last = Instant::now() + grace;

@@ -1,11 +1,19 @@
 //! The one thread that writes: takes what has arrived, commits it, and goes on trying when the disk does not let it.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use super::{
     Error, Settings,
     day::{Day, Days},
-    sink::Queue,
+    outbox::{Batch, Outbox},
+    sink::{Place, Queue},
     usage::{LastUse, Rollup},
 };
 use crate::{clock::Clock, model::CallRecord};
@@ -22,7 +30,10 @@ pub(super) struct Writer {
     pub(super) queue: Arc<Queue>,
     pub(super) days: Arc<Days>,
     pub(super) last_use: Arc<LastUse>,
+    pub(super) outbox: Outbox,
     pub(super) settings: Settings,
+    /// In milliseconds; it may change.
+    pub(super) retention: Arc<AtomicU64>,
     pub(super) clock: Clock,
 }
 
@@ -32,16 +43,36 @@ pub(super) fn start(writer: Writer) -> Result<thread::JoinHandle<()>, Error> {
 }
 
 impl Writer {
-    fn run(self) {
+    fn run(mut self) {
         let mut today = None;
+        let mut place = Place::Days;
         let mut spare = Vec::new();
+        self.take_in();
         while let Some(mut records) = self.queue.take(spare, IDLE, self.settings.interval, GRACE) {
-            self.commit(&mut records);
+            match place {
+                Place::Days => self.commit(&mut records),
+                Place::Outbox => self.leave(&records),
+            }
             self.queue.done(records.len());
             records.clear();
             // After a burst, the memory is given back.
             records.shrink_to(1024);
             spare = records;
+            let wanted = self.queue.wanted_place();
+            if wanted != place {
+                if wanted == Place::Outbox {
+                    self.days.close_all();
+                }
+                place = wanted;
+                self.queue.set_place(place);
+            }
+            let expects = self.queue.expects();
+            if place == Place::Outbox {
+                continue;
+            }
+            if expects {
+                self.take_in();
+            }
             let now = Day::of(self.clock.now());
             if today.replace(now) != Some(now) {
                 self.forget();
@@ -54,10 +85,9 @@ impl Writer {
         records.sort_by_key(|record| record.at);
         let mut left = &*records;
         let mut pause = FIRST_PAUSE;
-        while let Some(day) = left.first().map(|record| Day::of(record.at)) {
-            let (of_day, later) = left.split_at(left.partition_point(|record| Day::of(record.at) == day));
+        while let Some((day, of_day, later)) = first_day(left) {
             let rollup = Rollup::of(of_day);
-            if let Err(error) = self.days.append(day, of_day, &rollup, &self.last_use) {
+            if let Err(error) = self.days.append(day, of_day, &rollup, &self.last_use, None) {
                 if pause == FIRST_PAUSE {
                     tracing::error!(
                         name: "audit_failing",
@@ -86,10 +116,67 @@ impl Writer {
         }
     }
 
+    /// Leaves `records` to the process that has the files of the days, however long it takes.
+    fn leave(&mut self, records: &[CallRecord]) {
+        let mut pause = FIRST_PAUSE;
+        while !records.is_empty()
+            && let Err(error) = self.outbox.leave(records)
+        {
+            if pause == FIRST_PAUSE {
+                tracing::error!(%error, "the last records of this process can't be written; make room on the disk");
+            }
+            self.queue.set_failing(true);
+            if self.queue.pause(pause) {
+                tracing::error!(lost = records.len(), "closing while audit records can't be written: they are lost");
+                return;
+            }
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+        self.queue.set_failing(false);
+    }
+
+    /// Takes in what processes that have handed over have left.
+    fn take_in(&self) {
+        let unread = |path: &std::path::Path, error| {
+            tracing::error!(file = %path.display(), error, "records of a process that has handed over can't be read");
+        };
+        for mut batch in self.outbox.waiting(unread) {
+            if let Err(error) = self.take(&mut batch) {
+                tracing::error!(%error, "records of a process that has handed over can't be taken in; trying again");
+                return;
+            }
+            if let Err(error) = self.outbox.forget(&batch) {
+                tracing::error!(%error, batch = batch.name, "records that were taken in can't be deleted");
+            }
+        }
+    }
+
+    fn take(&self, batch: &mut Batch) -> Result<(), Error> {
+        batch.records.sort_by_key(|record| record.at);
+        let mut left = &*batch.records;
+        while let Some((day, of_day, later)) = first_day(left) {
+            let rollup = Rollup::of(of_day);
+            self.days
+                .append(day, of_day, &rollup, &self.last_use, Some(&batch.name))
+                .inspect_err(|_| self.days.close(day))?;
+            self.last_use.note(rollup.last_use);
+            left = later;
+        }
+        Ok(())
+    }
+
     fn forget(&self) {
-        let first = Day::of(self.clock.now().minus(self.settings.retention));
+        let retention = Duration::from_millis(self.retention.load(Ordering::Relaxed));
+        let first = Day::of(self.clock.now().minus(retention));
         if let Err(error) = self.days.forget_before(first) {
             tracing::warn!(%error, "old audit records can't be deleted; trying again tomorrow");
         }
     }
+}
+
+/// The first day of `records`, which are in order, those of it, and the others.
+fn first_day(records: &[CallRecord]) -> Option<(Day, &[CallRecord], &[CallRecord])> {
+    let day = Day::of(records.first()?.at);
+    let (of_day, later) = records.split_at(records.partition_point(|record| Day::of(record.at) == day));
+    Some((day, of_day, later))
 }

@@ -25,6 +25,7 @@ mod setup_link;
 mod table;
 mod terminal;
 mod token;
+mod upgrade;
 mod user;
 mod version;
 
@@ -32,7 +33,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, Problems};
 
 /// Gives applications access to cloud services without giving them cloud keys.
 #[derive(Debug, Parser)]
@@ -61,6 +62,7 @@ enum Command {
     Serve(serve::Args),
     SetupLink(setup_link::Args),
     Token(token::Args),
+    Upgrade(upgrade::Args),
     User(user::Args),
     Version(version::Args),
 }
@@ -85,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::SetupLink(args) => setup_link::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Upgrade(args) => upgrade::run(&args),
         Command::User(args) => user::run(&args),
         Command::Version(args) => version::run(&args),
     };
@@ -116,11 +119,15 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self) -> anyhow::Result<Config> {
+        Ok(self.read()?)
+    }
+
+    fn read(&self) -> Result<Config, Problems> {
         let variables: Vec<(String, String)> = std::env::vars_os()
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .collect();
         let borrowed = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        Ok(Config::load(self.config.as_deref(), borrowed)?)
+        Config::load(self.config.as_deref(), borrowed)
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("console.listen", Kind::Text),
     ("console.tls", Kind::TextOrPairs),
     ("data_dir", Kind::Text),
+    ("gateway.drain", Kind::Text),
     ("gateway.hostnames", Kind::Texts),
     ("gateway.listen", Kind::Texts),
     ("gateway.max_buffered_body", Kind::Size),

@@ -54,6 +54,8 @@ pub struct Gateway {
     pub max_spooled_total: u64,
     /// Where those files are; in the data directory if none.
     pub spool_dir: Option<PathBuf>,
+    /// How long calls under way may take after another process has taken over.
+    pub drain: Duration,
 }
 
 /// The port that people and scripts use.
@@ -179,6 +181,7 @@ impl Default for Config {
                 max_spooled_body: 1 << 30,
                 max_spooled_total: 4 << 30,
                 spool_dir: None,
+                drain: Duration::from_mins(20),
             },
             console: Console { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3129)), tls: ConsoleTls::default() },
             upstream: Upstream::default(),
@@ -215,6 +218,7 @@ impl Resolver {
                     .text("gateway.max_spooled_total", units::size)
                     .unwrap_or(default.gateway.max_spooled_total),
                 spool_dir: self.text("gateway.spool_dir", values::optional_path).flatten(),
+                drain: self.text("gateway.drain", units::duration).unwrap_or(default.gateway.drain),
             },
             console: Console {
                 listen: self.text("console.listen", values::address).unwrap_or(default.console.listen),
@@ -334,6 +338,7 @@ mod tests {
             gateway.max_spooled_body = "10MiB"
             gateway.max_spooled_total = "100MiB"
             gateway.spool_dir = "/srv/spool"
+            gateway.drain = "1h"
             console.listen = "[::]:3129"
             console.tls = { cert = "/etc/csg/console.pem", key = "/etc/csg/console.key" }
             secrets.key_file = "/run/key"

@@ -37,6 +37,8 @@ pub(super) struct Accepted {
     pub(super) client: Arc<str>,
     /// Cancelled when the appliance is asked to stop: what is in flight finishes, nothing new begins.
     pub(super) stop: CancellationToken,
+    /// Cancelled when what is in flight has had its time.
+    pub(super) cut: CancellationToken,
     pub(super) tasks: TaskTracker,
     /// The thread that serves it.
     pub(super) thread: usize,
@@ -46,14 +48,15 @@ pub(super) struct Accepted {
 /// Among all connections, and among those of a thread.
 type Place = (OwnedSemaphorePermit, Arc<()>);
 
-/// Serves `listener` until `stop`, then waits for what is in flight.
+/// Serves `listener` until `stop` or the gateway's retirement, then waits for what is in flight.
 pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: CancellationToken) {
     let (tasks, places) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
-    let part = CancellationToken::new();
+    let (part, cut) = (CancellationToken::new(), deps.cut.child_token());
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let next = tokio::select! {
             () = stop.cancelled() => break,
+            () = deps.retirement.token.cancelled() => break,
             next = listener.accept() => next,
         };
         match next {
@@ -63,6 +66,7 @@ pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: Cancell
                     client: peer.ip().to_canonical().to_string().into(),
                     // One of its own: threads would wait for each other at one that they share.
                     stop: part.child_token(),
+                    cut: cut.child_token(),
                     tasks: tasks.clone(),
                     thread: worker.number,
                     _place: Arc::new((place, presence)),
@@ -76,6 +80,13 @@ pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: Cancell
         }
     }
     drop(listener);
+    if deps.is_retired() {
+        tasks.close();
+        tokio::select! {
+            () = tasks.wait() => return,
+            () = stop.cancelled() => {}
+        }
+    }
     if !tasks.is_empty() {
         deps.clock.sleep(PARTING).await;
     }

@@ -30,7 +30,16 @@ const HEAD: Duration = Duration::from_secs(30);
 /// Speaks HTTP/1.1 with a client until it asks for a tunnel.
 pub(super) async fn serve(deps: Arc<Deps>, tcp: TcpStream, accepted: Accepted) {
     let stop = accepted.stop.clone();
-    let service = service_fn(|request| async { Ok::<_, Infallible>(answer(&deps, &accepted, request).await) });
+    let service = service_fn(|request| async {
+        let connects = request.method() == Method::CONNECT;
+        let mut answer = answer(&deps, &accepted, request).await;
+        let is_tunnel = connects && answer.status().is_success();
+        // A tunnel that stands is the client's; everything else can be asked of the process that has taken over.
+        if deps.is_retired() && !is_tunnel {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok::<_, Infallible>(answer)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -58,7 +67,7 @@ async fn answer(deps: &Arc<Deps>, accepted: &Accepted, request: Request<Incoming
             let (deps, accepted) = (Arc::clone(deps), accepted.clone());
             upgrade(&accepted.tasks.clone(), request, |io| intercept::intercept(deps, io, target, accepted))
         }
-        Ok(Route::Tunnel(host)) => match deps.upstream.tcp(&host).await {
+        Ok(Route::Tunnel(host)) => match deps.live.load_full().upstream.tcp(&host).await {
             Ok(server) => upgrade(&accepted.tasks, request, {
                 let accepted = accepted.clone();
                 |io| tunnel(io, server, host, accepted)
@@ -141,7 +150,7 @@ fn route(deps: &Deps, uri: &http::Uri, headers: &HeaderMap) -> Result<Route, Ref
     if let Some(target) = Target::new(deps.catalogue, &name, vouched) {
         return Ok(Route::Intercept(target));
     }
-    if deps.passthrough.iter().any(|pattern| pattern.matches(&name)) {
+    if deps.live.load().passthrough.iter().any(|pattern| pattern.matches(&name)) {
         return Ok(Route::Tunnel(name));
     }
     Err(Refusal {

@@ -47,10 +47,13 @@ impl Gateway {
         // Nothing is kept for the next one, which may be days away.
         let pool = Arc::new(Pool::new(&request.uri().host().unwrap_or_default().into(), 1));
         in_origin_form(request.uri_mut());
-        let answer = self.0.upstream.call(&pool, 0, request).await.map_err(|error| match dial_error(&error) {
-            Some(dial) => ErrandError::Dial(dial.to_string()),
-            None => ErrandError::Broken(causes(&error).last().map_or_else(String::new, ToString::to_string)),
-        })?;
+        let answer =
+            self.0.live.load_full().upstream.call(&pool, 0, request).await.map_err(|error| {
+                match dial_error(&error) {
+                    Some(dial) => ErrandError::Dial(dial.to_string()),
+                    None => ErrandError::Broken(causes(&error).last().map_or_else(String::new, ToString::to_string)),
+                }
+            })?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, LONGEST_ANSWER).collect().await;
         let body = body.map_err(|error| {

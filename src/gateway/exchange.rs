@@ -66,7 +66,7 @@ async fn admit<'t>(
         translate(parts).map_err(|refusal| Stage::Identify.rejects(refusal))?;
     }
     let identified = identify(target, parts, ledger)?;
-    if !ledger.has_place() && deps.on_audit_failure == OnAuditFailure::Deny {
+    if !ledger.has_place() && deps.live.load().on_audit_failure == OnAuditFailure::Deny {
         let reason = "the audit log takes no more records; try again later".to_owned();
         return Err(Stage::Identify.rejects(Refusal::GatewayUnavailable { reason }));
     }

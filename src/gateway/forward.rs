@@ -45,11 +45,12 @@ pub(super) async fn forward(
     let Signed { request, leash } = signed;
     let target = &connection.target;
     turn.asks(leash);
+    let (live, pool) = connection.way(deps);
     let answer = tokio::select! {
         // First the look whether access still stands: once it has ended, not a byte more.
         biased;
         end = watch(&turn, ledger.counter(), target) => Err(end),
-        answer = deps.upstream.call(&connection.pool, connection.accepted.thread, request) => answer.map_err(|error| unanswered(target, &error, &mut ledger)),
+        answer = live.upstream.call(&pool, connection.accepted.thread, request) => answer.map_err(|error| unanswered(target, &error, &mut ledger)),
     };
     match answer {
         Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {

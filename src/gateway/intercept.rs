@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderValue, header};
 use hyper::{server::conn::http1, service::service_fn, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use rustls::{
@@ -23,7 +24,9 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
 use super::{
     Deps,
     accept::Accepted,
-    exchange, multiplex,
+    exchange,
+    live::Live,
+    multiplex,
     turn::{End, Turns},
     upstream::Pool,
 };
@@ -58,8 +61,20 @@ impl Target {
 pub(super) struct Intercepted {
     pub(super) target: Target,
     pub(super) accepted: Accepted,
+    /// The settings of when it began, to which the pool belongs.
+    live: Arc<Live>,
     /// Connections to the cloud host.
-    pub(super) pool: Arc<Pool>,
+    pool: Arc<Pool>,
+}
+
+impl Intercepted {
+    /// The way to the cloud as the settings of this moment say.
+    pub(super) fn way(&self, deps: &Deps) -> (Arc<Live>, Arc<Pool>) {
+        let live = deps.live.load_full();
+        let pool =
+            if Arc::ptr_eq(&live, &self.live) { Arc::clone(&self.pool) } else { live.upstream.pool(&self.target.name) };
+        (live, pool)
+    }
 }
 
 /// What a client's TLS comes through.
@@ -74,8 +89,9 @@ pub(super) async fn intercept(deps: Arc<Deps>, io: Upgraded, target: Target, acc
     };
     match result {
         Ok(Ok(Some(tls))) => {
-            let (pool, tasks) = (deps.upstream.pool(&target.name), accepted.tasks.clone());
-            let connection = Arc::new(Intercepted { target, accepted, pool });
+            let (live, tasks) = (deps.live.load_full(), accepted.tasks.clone());
+            let pool = live.upstream.pool(&target.name);
+            let connection = Arc::new(Intercepted { target, accepted, live, pool });
             // A task of its own: this one has room for a handshake, which a connection need not keep.
             if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
                 tasks.spawn(multiplex::serve(deps, tls, connection));
@@ -99,7 +115,7 @@ async fn handshake(deps: &Deps, io: Tunnel, target: &Target) -> io::Result<Optio
     let hello = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
     let now = deps.clock.now();
     match hello.client_hello().server_name() {
-        None if deps.require_sni => {
+        None if deps.live.load().require_sni => {
             tracing::warn!(
                 "<< Cannot establish TLS with {}:443 (sni: None): \
                  TlsException('Cannot validate certificate hostname without SNI',)",
@@ -149,11 +165,21 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Arc<Intercep
     let service = service_fn(|request| {
         let (deps, connection, turn) = (Arc::clone(&deps), Arc::clone(&connection), turns.begin());
         // Boxed: hyper keeps room for a call's state on every connection, idle or not.
-        Box::pin(async move { Ok::<_, Infallible>(exchange::exchange(deps, connection, turn, request).await) })
+        Box::pin(async move {
+            let mut answer = exchange::exchange(Arc::clone(&deps), connection, turn, request).await;
+            if deps.is_retired() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        })
     });
     let http = http1::Builder::new().max_buf_size(BUFFER).serve_connection(TokioIo::new(tls), service);
     let (mut http, mut stop) = (pin!(http), pin!(connection.accepted.stop.cancelled()));
+    let mut cut = pin!(connection.accepted.cut.cancelled());
     let ended = poll_fn(|cx| {
+        if cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
         if stop.as_mut().poll(cx).is_ready() {
             http.as_mut().graceful_shutdown();
         }

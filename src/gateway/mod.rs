@@ -23,6 +23,7 @@ mod intercept;
 mod last_word;
 mod leash;
 mod ledger;
+mod live;
 mod multiplex;
 mod portal;
 mod rejection;
@@ -38,14 +39,18 @@ mod upstream;
 mod verify;
 mod workers;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use self::{hold::Budget, ledger::CallIds, spool::Spool, upstream::Upstream, workers::Workers};
+use self::{ledger::CallIds, live::Live, workers::Workers};
 use crate::{
     audit::Sink,
     ca::LeafCache,
@@ -64,9 +69,6 @@ pub use self::{
 
 /// Derived signing keys kept, of clients and of the cloud each: a few hundred bytes apiece.
 const SIGNING_KEYS: usize = 16_384;
-
-/// All held bodies together may take this many times the largest one.
-const HELD_TOGETHER: u64 = 16;
 
 /// What can be set about the gateway.
 #[derive(Clone, Debug)]
@@ -141,23 +143,37 @@ pub struct Gateway(Arc<Deps>);
 
 /// What the stages work with.
 struct Deps {
-    budget: Budget,
     bundles: Bundles,
     catalogue: &'static Catalogue,
     certificates: LeafCache,
     client_keys: KeyCache,
     clock: Clock,
+    /// What is in flight has had its time.
+    cut: CancellationToken,
     cloud_keys: KeyCache,
     grants: Subscriber,
     ids: CallIds,
-    on_audit_failure: OnAuditFailure,
-    passthrough: Vec<HostPattern>,
-    require_sni: bool,
+    live: ArcSwap<Live>,
+    retirement: Retirement,
     sink: Sink,
     /// Places for calls over HTTP/2.
     streams: Arc<Semaphore>,
-    upstream: Upstream,
     workers: Workers,
+}
+
+/// Another process has taken over: no new connections, and one more answer on each of those that are there.
+#[derive(Default)]
+struct Retirement {
+    /// For the listeners.
+    token: CancellationToken,
+    /// For every call, which shall not lock anything to look.
+    flag: AtomicBool,
+}
+
+impl Deps {
+    fn is_retired(&self) -> bool {
+        self.retirement.flag.load(Ordering::Relaxed)
+    }
 }
 
 impl Gateway {
@@ -166,28 +182,37 @@ impl Gateway {
         let mut start = [0; 8];
         SystemRandom::new().fill(&mut start).map_err(|_| GatewayError::Random)?;
         let workers = Workers::start(config.threads).map_err(GatewayError::Threads)?;
+        let live = Live::new(config, workers.count())?;
         Ok(Self(Arc::new(Deps {
-            budget: Budget::new(
-                config.max_buffered_body,
-                config.max_buffered_body.saturating_mul(HELD_TOGETHER),
-                Spool::new(&config.spool),
-            ),
             bundles: parts.bundles,
             catalogue: Catalogue::embedded(),
             certificates: parts.certificates,
             client_keys: KeyCache::new(SIGNING_KEYS),
             clock: parts.clock,
+            cut: CancellationToken::new(),
             cloud_keys: KeyCache::new(SIGNING_KEYS),
             grants: parts.grants,
             ids: CallIds::new(u64::from_be_bytes(start)),
-            on_audit_failure: config.on_audit_failure,
-            passthrough: config.passthrough,
-            require_sni: config.require_sni,
+            live: ArcSwap::from_pointee(live),
+            retirement: Retirement::default(),
             sink: parts.sink,
             streams: Arc::new(Semaphore::new(multiplex::ALL_STREAMS)),
-            upstream: Upstream::new(config.upstream, workers.count())?,
             workers,
         })))
+    }
+
+    /// Lets `config` count for what comes from now on; its threads are those that there are. On an error all stays as it
+    /// is. Must be called inside a Tokio runtime.
+    pub fn reconfigure(&self, config: GatewayConfig) -> Result<(), GatewayError> {
+        self.0.live.store(Arc::new(Live::new(config, self.0.workers.count())?));
+        Ok(())
+    }
+
+    /// Ends the listeners, for another process listens now. What is under way goes on; so does a connection on which
+    /// nothing is under way, for one more call: closing it could cross a call that was just sent.
+    pub fn retire(&self) {
+        self.0.retirement.flag.store(true, Ordering::Relaxed);
+        self.0.retirement.token.cancel();
     }
 
     /// For how many hosts a certificate is kept ready.
@@ -200,7 +225,13 @@ impl Gateway {
         self.0.workers.beat().await;
     }
 
-    /// Serves `listener` until `stop` is cancelled, then returns as soon as what is in flight has finished.
+    /// Ends every call under way; each leaves its record.
+    pub fn cut(&self) {
+        self.0.cut.cancel();
+    }
+
+    /// Serves `listener` until `stop` is cancelled or the gateway retires, then returns as soon as what is in flight has
+    /// finished; after `stop`, connections on which nothing is under way are closed.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) {
         accept::accept(Arc::clone(&self.0), listener, stop).await;
     }

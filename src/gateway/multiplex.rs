@@ -73,8 +73,14 @@ pub(super) async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: A
     });
     let http = builder(streams.clone()).serve_connection(TokioIo::new(tls), service);
     let (mut http, mut stop) = (pin!(http), pin!(connection.accepted.stop.cancelled()));
+    // GOAWAY crosses no call: it says which streams were taken.
+    let mut retired = pin!(deps.retirement.token.cancelled());
+    let mut cut = pin!(connection.accepted.cut.cancelled());
     let ended = poll_fn(|cx| {
-        if stop.as_mut().poll(cx).is_ready() {
+        if cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if stop.as_mut().poll(cx).is_ready() || retired.as_mut().poll(cx).is_ready() {
             http.as_mut().graceful_shutdown();
             streams.part();
         }

@@ -165,7 +165,7 @@ fn unaccepted(form: Streaming) -> Refusal {
 }
 
 pub(super) async fn hold(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger, why: For) -> Result<Held, Rejection> {
-    let held = deps.budget.hold(upload, why).await.map_err(|error| {
+    let held = deps.live.load_full().budget.hold(upload, why).await.map_err(|error| {
         if let HoldError::Broken(error) = &error {
             ledger.broke_off(error);
         }

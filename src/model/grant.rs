@@ -50,6 +50,23 @@ pub struct LiveGrant {
     pub ended: Ended,
 }
 
+impl LiveGrant {
+    /// `grant` as it is published after `before`: one that goes on keeps its flag, so that what is in flight goes on, too.
+    pub fn after(before: Option<&Self>, grant: Grant, identity: Option<Arc<CloudIdentity>>) -> Self {
+        let ended = match before {
+            Some(live) if live.grant.active && grant.active => live.ended.clone(),
+            _ => {
+                let ended = Ended::default();
+                if !grant.active {
+                    ended.set();
+                }
+                ended
+            }
+        };
+        Self { grant, identity, ended }
+    }
+}
+
 /// Has a grant ended? Clones share the answer; asking takes no lock, since every call asks.
 #[derive(Clone, Debug, Default)]
 pub struct Ended(Arc<AtomicBool>);

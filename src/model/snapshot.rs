@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
 
 use super::{AccessKeyId, LiveGrant};
 
@@ -15,13 +16,20 @@ pub struct Snapshot {
     pub grants: HashMap<AccessKeyId, Arc<LiveGrant>>,
 }
 
-/// Publishes snapshots; there is one.
-#[derive(Debug, Default)]
-pub struct Publisher(Arc<ArcSwap<Snapshot>>);
+/// Publishes snapshots. Clones publish to the same readers; one of them at a time is used.
+#[derive(Clone, Debug, Default)]
+pub struct Publisher(Arc<Published>);
 
 /// Reads the newest snapshot, without a lock that a writer can hold.
 #[derive(Clone, Debug)]
-pub struct Subscriber(Arc<ArcSwap<Snapshot>>);
+pub struct Subscriber(Arc<Published>);
+
+#[derive(Debug, Default)]
+struct Published {
+    current: ArcSwap<Snapshot>,
+    /// For who waits; a call does not.
+    news: watch::Sender<()>,
+}
 
 impl Publisher {
     /// Starts with an empty snapshot: nobody may do anything.
@@ -36,7 +44,7 @@ impl Publisher {
 
     /// The snapshot published last.
     pub fn current(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.0.current.load_full()
     }
 
     /// Makes `next` the snapshot that the next call sees, and ends what it no longer allows.
@@ -45,18 +53,24 @@ impl Publisher {
     /// `next`, or no longer active in it, has its streams ended here.
     pub fn publish(&self, next: Snapshot) {
         let next = Arc::new(next);
-        let before = self.0.swap(Arc::clone(&next));
+        let before = self.0.current.swap(Arc::clone(&next));
         for (key, live) in &before.grants {
             if live.grant.active && !next.grants.get(key).is_some_and(|now| now.grant.active) {
                 live.ended.set();
             }
         }
+        self.0.news.send_replace(());
     }
 }
 
 impl Subscriber {
     /// The newest snapshot.
     pub fn load(&self) -> Guard<Arc<Snapshot>> {
-        self.0.load()
+        self.0.current.load()
+    }
+
+    /// Tells of each snapshot, after it was published; a slow watcher sees only the newest.
+    pub fn watch(&self) -> watch::Receiver<()> {
+        self.0.news.subscribe()
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     model::{
-        AccessKeyId, AccessRequest, AccessRequestId, CloudIdentity, CredentialId, Ended, Grant, LiveGrant, Policy,
+        AccessKeyId, AccessRequest, AccessRequestId, CloudIdentity, CredentialId, Grant, LiveGrant, Policy,
         PolicyGroupId, PolicyStatus, Snapshot, Status,
     },
     secret::Secret,
@@ -29,12 +29,12 @@ use crate::{
     },
 };
 
-/// The snapshot of everything.
-pub(super) fn all(reader: &Reader, sealer: &Sealer, now: Timestamp) -> Result<Snapshot, Error> {
+/// The snapshot of everything, to be published after another: what goes on is not interrupted.
+pub(super) fn all(reader: &Reader, sealer: &Sealer, now: Timestamp, before: &Snapshot) -> Result<Snapshot, Error> {
     let mut build = Build::new(reader, sealer, now);
     let mut snapshot = Snapshot { version: reader.version()?, grants: HashMap::new() };
     for (_, request) in reader.all(&ACCESS_REQUESTS, &Span::all(), Order::Ascending)? {
-        build.add(&request, &Snapshot::default(), &mut snapshot)?;
+        build.add(&request, before, &mut snapshot)?;
     }
     Ok(snapshot)
 }
@@ -128,8 +128,8 @@ impl<'a, R: Read> Build<'a, R> {
                 credential: credential.clone(),
             };
             let identity = if active { self.identity(credential)? } else { None };
-            let ended = ended(before.grants.get(&key_id), active);
-            snapshot.grants.insert(key_id, Arc::new(LiveGrant { grant, identity, ended }));
+            let live = LiveGrant::after(before.grants.get(&key_id).map(AsRef::as_ref), grant, identity);
+            snapshot.grants.insert(key_id, Arc::new(live));
         }
         Ok(())
     }
@@ -184,20 +184,6 @@ fn is_active(request: &AccessRequest, key: &AccessKeyRecord, now: Timestamp) -> 
         && key.revealed_at.is_some()
         && key.ends_at.is_none_or(|end| end > now)
         && request.expires_at.is_none_or(|end| end > now)
-}
-
-/// A grant that goes on keeps its flag: what is in flight goes on, too.
-fn ended(before: Option<&Arc<LiveGrant>>, active: bool) -> Ended {
-    match before {
-        Some(live) if live.grant.active && active => live.ended.clone(),
-        _ => {
-            let ended = Ended::default();
-            if !active {
-                ended.set();
-            }
-            ended
-        }
-    }
 }
 
 /// The identity that a credential stands for.

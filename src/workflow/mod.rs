@@ -125,10 +125,25 @@ impl Workflow {
             check: check::Check::default(),
             half_sessions: half_session::HalfSessions::default(),
         }));
-        let all = grants::all(&workflow.read()?, workflow.0.store.sealer(), workflow.0.clock.now())?;
+        let before = workflow.0.publisher.current();
+        let all = grants::all(&workflow.read()?, workflow.0.store.sealer(), workflow.0.clock.now(), &before)?;
         workflow.0.publisher.publish(all);
         workflow.expire_due()?;
         Ok(workflow)
+    }
+
+    /// Closes the store, so that another process can open it; the snapshot that was published last stays. Comes back if
+    /// somebody else still has a part of it.
+    pub fn close(self) -> Result<(), Self> {
+        let inner = Arc::try_unwrap(self.0).map_err(Self)?;
+        // A clone of the store is nobody's but the workflow's.
+        drop(inner.store);
+        Ok(())
+    }
+
+    /// The store, for a backup of all that is in it.
+    pub fn store(&self) -> &Store {
+        &self.0.store
     }
 
     /// The snapshots that are published from now on, and the one that is there.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     model::{
         AccessRequestId, CloudId, Conditions, Credential, Permission, PolicyGroupId, PolicyStatus, Role, RuleType,
-        Status,
+        Snapshot, Status,
     },
     store::Read as _,
 };
@@ -256,7 +256,7 @@ impl World {
             self.check_lists(&self.caller(1), &reader);
         }
         // Step by step and all at once lead to the same; time alone may have ended something that is still published.
-        let fresh = super::grants::all(&reader, workflow.0.store.sealer(), now).unwrap();
+        let fresh = super::grants::all(&reader, workflow.0.store.sealer(), now, &Snapshot::default()).unwrap();
         assert_eq!(fresh.grants.len(), snapshot.grants.len());
         for (key, live) in &fresh.grants {
             let published = &snapshot.grants[key].grant;

@@ -82,11 +82,33 @@ def restarts(machine: Machine) -> int:
     return int(machine.show("csg.service", "NRestarts")["NRestarts"])
 
 
+def configure(machine: Machine, text: str) -> None:
+    machine.write("/etc/csg/csg.toml", text)
+    machine.run("chmod", "644", "/etc/csg/csg.toml")
+
+
+def replace_executable(machine: Machine) -> None:
+    """As a packager does: another file under the same name."""
+    machine.run("cp", "/usr/bin/csg", "/usr/bin/csg.new")
+    machine.run("mv", "/usr/bin/csg.new", "/usr/bin/csg")
+
+
+def lives(machine: Machine, process: str) -> bool:
+    return machine.run("sh", "-c", f"[ ! -d /proc/{process} ] || echo yes") == "yes"
+
+
+def watchdog(machine: Machine) -> int:
+    """When the service last gave a sign of life."""
+    return int(machine.show("csg.service", "WatchdogTimestampMonotonic")["WatchdogTimestampMonotonic"])
+
+
 def test_the_units_are_well_formed(tmp_path: Path):
     for folder in ("usr/bin", "usr/lib/systemd/system"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "usr/bin/csg").symlink_to("true")
     shutil.copy(shutil.which("true") or "/bin/true", tmp_path / "usr/bin/true")
+    (tmp_path / "usr/bin/sh").symlink_to("true")
+    (tmp_path / "bin").symlink_to("usr/bin")
     units = [unit for unit in UNITS.iterdir() if unit.suffix in (".service", ".socket", ".timer")]
     for unit in (*Path("/usr/lib/systemd/system").glob("*.target"), *units):
         shutil.copy(unit, tmp_path / "usr/lib/systemd/system")
@@ -156,6 +178,69 @@ def test_a_restart_refuses_no_connection(machine: Machine, say):
     say(f"systemd: {asked} connections during 3 restarts, none refused")
 
 
+def test_a_reload_reads_the_configuration_again(machine: Machine):
+    before, log = main_process(machine), machine.run("cat", "/run/csg.log")
+    configure(machine, 'gateway.passthrough = ["pypi.org"]\nsecrets.key_file = "/nowhere"\n')
+    machine.run("systemctl", "reload", "csg.service")
+    lines = [
+        'the configuration was changed key="gateway.passthrough" before="none" after="pypi.org"',
+        'this change counts after a restart key="secrets.key_file" before="none" after="/nowhere"',
+        "the configuration was read again changes=2",
+    ]
+    for line in lines:
+        wait_until(lambda line=line: line in machine.run("cat", "/run/csg.log").removeprefix(log), 30, line)
+    wait_until(lambda: machine.show("csg.service", "SubState")["SubState"] == "running", 30, "the end of the reload")
+    assert main_process(machine) == before
+    machine.run("rm", "/etc/csg/csg.toml")
+
+
+def test_a_new_version_takes_over_and_refuses_no_connection(machine: Machine, say):
+    command = machine.command("python3", "-c", ASK_ON)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        seen, count = [main_process(machine)], restarts(machine)
+        for _ in range(2):
+            replace_executable(machine)
+            machine.run("csg", "upgrade")
+            seen.append(main_process(machine))
+            # The one before has nothing to finish.
+            wait_until(lambda: not lives(machine, seen[-2]), 30, "the end of the process before")
+        told, _ = client.communicate("", timeout=60)
+    assert len(set(seen)) == 3 and restarts(machine) == count
+    asked, failed = told.strip().split(" ", 1)
+    assert failed == "[]" and int(asked) > 5, told
+    say(f"systemd: {asked} connections during 2 upgrades, none refused")
+    # It is the new file that runs, as locked in as the one before, and known to systemd in all ways.
+    files = machine.run("stat", "-L", "-c", "%i", "/usr/bin/csg", f"/proc/{seen[-1]}/exe").splitlines()
+    assert len(set(files)) == 1
+    status = dict(line.split(":\t", 1) for line in machine.run("cat", f"/proc/{seen[-1]}/status").splitlines())
+    assert (status["Name"], status["PPid"], status["NoNewPrivs"], status["Seccomp"]) == ("csg", "1", "1", "2")
+    assert is_active(machine)
+    signs = [watchdog(machine)]
+    for _ in range(2):
+        wait_until(lambda: watchdog(machine) > signs[-1], 30, "a sign of life")
+        signs.append(watchdog(machine))
+
+
+def test_a_version_that_cannot_start_leaves_the_running_one_alone(machine: Machine):
+    before, count = main_process(machine), restarts(machine)
+    configure(machine, 'console.tls = { cert = "/nowhere", key = "/nowhere" }\n')
+    words = "csg: the running gateway goes on as it is: the new process could not take over: console.tls: /nowhere: "
+    done = subprocess.run(machine.command("csg", "upgrade"), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and done.stderr.startswith(words), done
+    machine.run("rm", "/etc/csg/csg.toml")
+    assert (main_process(machine), restarts(machine), is_active(machine)) == (before, count, True)
+    for url in (GATEWAY, CONSOLE):
+        assert machine.run("curl", "-sS", url) == "ok"
+
+
+def test_who_has_taken_over_is_watched(machine: Machine):
+    machine.run("csg", "upgrade")
+    before, count = main_process(machine), restarts(machine)
+    machine.run("kill", "-KILL", before)
+    wait_until(lambda: restarts(machine) == count + 1 and is_active(machine), 60, "the restart")
+    assert machine.run("curl", "-sS", GATEWAY) == "ok"
+
+
 def test_who_hangs_is_killed_and_started_again(machine: Machine):
     before, count = main_process(machine), restarts(machine)
     machine.run("kill", "-STOP", before)
@@ -172,8 +257,7 @@ def test_who_is_killed_is_started_again(machine: Machine):
 
 
 def test_a_socket_that_the_configuration_does_not_name_is_told(machine: Machine):
-    machine.write("/etc/csg/csg.toml", 'gateway.listen = ["0.0.0.0:4128"]\n')
-    machine.run("chmod", "644", "/etc/csg/csg.toml")
+    configure(machine, 'gateway.listen = ["0.0.0.0:4128"]\n')
     machine.run("systemctl", "restart", "csg.service", check=False)
     words = "csg: systemd handed over a socket on 0.0.0.0:3128, which neither gateway.listen nor console.listen names"
     wait_until(lambda: words in machine.run("cat", "/run/csg.log"), 30, words)

@@ -90,6 +90,7 @@ fn help() {
         "token",
         "token create",
         "token remove",
+        "upgrade",
         "user",
         "user add",
         "user disable",

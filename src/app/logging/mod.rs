@@ -10,14 +10,16 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal, Write},
     path::PathBuf,
+    sync::OnceLock,
 };
 
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    EnvFilter, Layer, Registry,
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
     registry::LookupSpan,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -34,11 +36,12 @@ pub struct Logging {
     file: Option<LogFile>,
 }
 
+/// Changes what is logged; set once logging has begun.
+static CHANGE: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Begins to log. Only the first call in a process has an effect.
 pub fn start(log: &Log) -> Logging {
-    // What libraries say below a warning is for their authors.
-    let others = log.level.min(LevelFilter::WARN);
-    let filter = EnvFilter::new(format!("{others},csg={}", log.level));
+    let (filter, change) = reload::Layer::new(filter(log.level));
     let journal = Journal::of_standard_error();
     let colours = io::stderr().is_terminal() && set("NO_COLOR").is_none();
     let error = journal.is_none().then(|| lines(log.format, || WholeEvents(io::stderr()), colours));
@@ -49,8 +52,24 @@ pub fn start(log: &Log) -> Logging {
         .with(error)
         .with(file.as_ref().map(|file| lines(log.format, file.writer(), false)));
     // An error means that a subscriber is set already, by a test or by whoever embeds us; that one stays.
-    drop(subscriber.try_init());
+    if subscriber.try_init().is_ok() {
+        drop(CHANGE.set(change));
+    }
     Logging { file }
+}
+
+/// From now on, only what is of this `level` or above is logged.
+pub(super) fn set_level(level: LevelFilter) {
+    if let Some(change) = CHANGE.get() {
+        // The subscriber lives as long as the process.
+        drop(change.reload(filter(level)));
+    }
+}
+
+fn filter(level: LevelFilter) -> EnvFilter {
+    // What libraries say below a warning is for their authors.
+    let others = level.min(LevelFilter::WARN);
+    EnvFilter::new(format!("{others},csg={level}"))
 }
 
 impl Logging {

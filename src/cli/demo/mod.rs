@@ -20,7 +20,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use self::{client::REGION, stand_in::StandIn};
 use super::terminal::{Palette, Style, print};
 use crate::{
-    app::{self, App, Running, StartError, StopSignal, systemd::Sockets},
+    app::{self, App, Running, Signals, StartError, systemd::Sockets},
     clock::Clock,
     config::{Config, Console, Gateway, Upstream},
     gateway::Address,
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn demonstrate(once: bool) -> anyhow::Result<()> {
-    let mut stop = StopSignal::listen().context("can't listen for signals")?;
+    let mut stop = Signals::listen().context("can't listen for signals")?;
     let scratch = Scratch::new()?;
     let (stage, running) = set_stage(&scratch).await?;
     introduce(&stage, &running)?;
@@ -79,11 +79,11 @@ async fn demonstrate(once: bool) -> anyhow::Result<()> {
     });
     let outcome = tokio::select! {
         walked = walked => walked?,
-        () = stop.received() => Err(anyhow!("stopped before the end")),
+        () = stop.any() => Err(anyhow!("stopped before the end")),
     };
     if outcome.is_ok() && !once {
         invite(&stage)?;
-        stop.received().await;
+        stop.any().await;
     }
     running.stop().await;
     outcome

@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
+import subprocess
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .cloud import REAL_KEY, Key
 from .console import Console
 from .paths import CSG
-from .process import Process, free_port, wait_until
+from .process import Adopted, Process, free_port, wait_until
 
 NINE_SERVICES = ["apigateway", "dynamodb", "ecs", "glacier", "lambda", "redshift", "route53", "ses", "sns"]
 PASSWORD = "correct horse battery staple"
@@ -98,6 +101,29 @@ class Gateway:
 
     def stop(self) -> int:
         return self.running().stop()
+
+    def ask_to_hand_over(self, *options: str | Path) -> subprocess.CompletedProcess:
+        """What `csg upgrade` says."""
+        return subprocess.run(
+            [CSG, "upgrade", "--config", self.configuration, *options],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def upgrade(self) -> Process:
+        """Another process takes over; gives back the one before, which finishes what it has."""
+        before = self.running()
+        done = self.ask_to_hand_over()
+        assert done.returncode == 0, done.stderr + before.tail()
+        told = re.fullmatch(r"Version \S+ has taken over, as process (\d+)\.\n", done.stdout)
+        assert told, done
+        self.process = Adopted(int(told[1]), before)
+        return before
+
+    def configure(self, change: Callable[[str], str]) -> None:
+        self.configuration.write_text(change(self.configuration.read_text()))
 
     def sign_in(self, name: str) -> Console:
         return Console(self.console_url, name, PASSWORD, self.ca if self.is_secure else None)

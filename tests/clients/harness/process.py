@@ -1,5 +1,7 @@
 """Processes that a test starts, and waiting for what they do."""
 
+import os
+import select
 import signal
 import socket
 import subprocess
@@ -91,3 +93,37 @@ class Process:
 
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.child.pid}/fd").iterdir()))
+
+
+class Adopted(Process):
+    """A process that another one has started, with the output of that one."""
+
+    def __init__(self, number: int, parent: Process):
+        self.arguments, self.log = parent.arguments, parent.log
+        self.child = _Foreign(number)  # type: ignore[assignment]
+
+
+class _Foreign:
+    """What is asked of a `Popen`, for a process that is not this one's child: its status can't be had."""
+
+    def __init__(self, number: int):
+        self.pid = number
+        self.handle = os.pidfd_open(number)
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if select.select([self.handle], [], [], 0)[0]:
+            self.returncode = 0
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if not select.select([self.handle], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        return self.poll() or 0
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            signal.pidfd_send_signal(self.handle, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)

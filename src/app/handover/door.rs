@@ -1,0 +1,207 @@
+//! Where the running process is asked to hand over: a socket in the data directory, which its owner and root can reach.
+//! Whoever asks sends the new executable along, open.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader},
+    os::{
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
+        unix::net::{UnixListener as StdListener, UnixStream as StdStream},
+    },
+    path::Path,
+    time::Duration,
+};
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{UnixListener, UnixStream},
+    sync::mpsc,
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::{HandOverError, descriptors};
+use crate::clock::Clock;
+
+/// The socket, in the data directory.
+pub(in crate::app) const SOCKET: &str = "upgrade.sock";
+
+/// For who has come to say what they want.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// After a failed `accept`.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// For the whole of it, seen by who asks: each step has its own, shorter ones.
+const LONGEST: Duration = Duration::from_mins(3);
+
+/// The socket, while it is open.
+pub(in crate::app) struct Door {
+    requests: mpsc::Receiver<Request>,
+    /// None if there is no door.
+    task: Option<JoinHandle<()>>,
+}
+
+/// Somebody asks to hand over.
+pub(in crate::app) struct Request {
+    pub(in crate::app) executable: OwnedFd,
+    stream: UnixStream,
+}
+
+/// What becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Another process has taken over.
+    Over {
+        /// Its number.
+        process: u32,
+        /// Its version.
+        version: String,
+    },
+    /// The running process goes on.
+    GoesOn {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody is there who could hand over.
+    #[error("no gateway is running on this data directory that could hand over")]
+    Nobody,
+    /// Something went wrong on the way.
+    #[error("the running gateway could not be asked: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Door {
+    /// Opens it in `directory`, which is this process's own. Without it all works but this. Needs a Tokio runtime.
+    pub(in crate::app) fn open(directory: &Path, clock: &Clock) -> Self {
+        let (sender, requests) = mpsc::channel(1);
+        match listen(directory) {
+            Ok(listener) => Self { requests, task: Some(tokio::spawn(keep(listener, sender, clock.clone()))) },
+            Err(error) => {
+                tracing::warn!(%error, "another version can't take over without a restart: {SOCKET} can't be opened");
+                Self { requests, task: None }
+            }
+        }
+    }
+
+    /// The next who asks; never, if there is no door.
+    pub(in crate::app) async fn next(&mut self) -> Request {
+        match self.requests.recv().await {
+            Some(request) => request,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Closes it. Its name stays for the one who opens it next.
+    pub(in crate::app) fn close(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+        self.requests.close();
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Request {
+    /// Tells who asked. They may be gone.
+    pub(in crate::app) async fn answer(mut self, answer: &Answer) {
+        let mut line = serde_json::to_vec(answer).unwrap_or_default();
+        line.push(b'\n');
+        drop(timeout(PATIENCE, self.stream.write_all(&line)).await);
+    }
+}
+
+impl From<&HandOverError> for Answer {
+    fn from(error: &HandOverError) -> Self {
+        Self::GoesOn { reason: error.to_string() }
+    }
+}
+
+/// Asks the process that runs on `data_dir` to go on as `executable`, and waits for what becomes of it. Blocks.
+pub fn ask(data_dir: &Path, executable: &File) -> Result<Answer, AskError> {
+    let (_directory, path) = place(data_dir).map_err(nobody)?;
+    let stream = StdStream::connect(path).map_err(nobody)?;
+    stream.set_read_timeout(Some(LONGEST))?;
+    descriptors::send(&stream, &[executable.as_fd()])?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(serde_json::from_str(&line).map_err(|_| io::Error::other("it ended without an answer"))?)
+}
+
+fn nobody(error: io::Error) -> AskError {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::Nobody,
+        _ => AskError::Io(error),
+    }
+}
+
+/// The path of the socket, by way of the open directory: the whole path might be longer than the 107 bytes that a socket's
+/// may have.
+fn place(directory: &Path) -> io::Result<(OwnedFd, String)> {
+    let open = rustix::fs::open(directory, OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let path = format!("/proc/self/fd/{}/{SOCKET}", open.as_raw_fd());
+    Ok((open, path))
+}
+
+fn listen(directory: &Path) -> io::Result<UnixListener> {
+    let (_directory, path) = place(directory)?;
+    // Nobody else has this directory as long as this process has the database in it.
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = StdListener::bind(&path)?;
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
+}
+
+async fn keep(listener: UnixListener, sender: mpsc::Sender<Request>, clock: Clock) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Mostly for want of file descriptors: some will be given back.
+            clock.sleep(PAUSE).await;
+            continue;
+        };
+        // One after the other: whoever may come here can be trusted, and waits.
+        match timeout(PATIENCE, hear(stream)).await {
+            Ok(Ok(request)) => {
+                if sender.send(request).await.is_err() {
+                    return;
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "somebody came to {SOCKET} and was not understood"),
+            Err(_) => tracing::warn!("somebody came to {SOCKET} and said nothing"),
+        }
+    }
+}
+
+async fn hear(stream: UnixStream) -> io::Result<Request> {
+    let peer = stream.peer_cred()?.uid();
+    if peer != 0 && peer != rustix::process::geteuid().as_raw() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut files = loop {
+        stream.readable().await?;
+        match stream.try_io(tokio::io::Interest::READABLE, || descriptors::receive(&stream)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            received => break received?,
+        }
+    };
+    match (files.pop(), files.is_empty()) {
+        (Some(executable), true) => Ok(Request { executable, stream }),
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
