@@ -62,6 +62,7 @@ lay_out() {
     install -D -m 644 LICENSE "$dist/rpm/usr/share/licenses/$name/LICENSE"
 
     install -D -m 644 -t "$share/doc/$name" README.md
+    install -D -m 644 -t "$share/doc/$name/docs" docs/*.md
     if [[ -d systemd ]]; then
         lay_units
     fi
