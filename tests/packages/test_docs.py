@@ -35,7 +35,7 @@ ANSWERS = ((r"csg (login|user add) ", PASSWORD), (r"csg credential add ", REAL_K
 ELSEWHERE = {"./tests/run\n": "what runs this"}
 # Pages whose commands belong on a machine on which the first hour is over, in this order: the last one moves the ports.
 AFTERWARDS = tuple(
-    DOCS / name for name in ("clients.md", "people.md", "upgrade.md", "troubleshooting.md", "networks.md")
+    DOCS / name for name in ("clients.md", "people.md", "upgrade.md", "backup.md", "troubleshooting.md", "networks.md")
 )
 # Who runs what on which page: the tests below.
 _INSTALL, _FIRST_HOUR, _README = DOCS / "install.md", DOCS / "first-hour.md", REPOSITORY / "README.md"
