@@ -63,6 +63,7 @@ lay_out() {
 
     install -D -m 644 -t "$share/doc/$name" README.md
     install -D -m 644 -t "$share/apparmor/extra-profiles" packaging/apparmor/usr.bin.csg
+    install -D -m 644 -t "$share/doc/$name/docs" docs/*.md
     if [[ -d systemd ]]; then
         lay_units
     fi

@@ -47,13 +47,23 @@ pub(super) struct Saved {
 }
 
 impl Connection {
-    pub(super) fn url(&self) -> String {
-        let given = self.url.as_deref().filter(|url| !url.is_empty()).unwrap_or(DEFAULT);
-        given.trim_end_matches('/').to_owned()
+    /// The console's address and its authority, as they were given, or else as the last `csg login` knows them; and what
+    /// that has kept of this console.
+    pub(super) fn console(&self) -> anyhow::Result<(String, Option<String>, Option<Saved>)> {
+        let saved = Saved::read()?;
+        let url = match (&self.url, &saved) {
+            (None, Some(saved)) => saved.url.clone(),
+            (given, _) => {
+                given.as_deref().filter(|url| !url.is_empty()).unwrap_or(DEFAULT).trim_end_matches('/').to_owned()
+            }
+        };
+        let kept = saved.filter(|saved| saved.url == url);
+        let ca = self.ca()?.or_else(|| kept.as_ref().and_then(|saved| saved.ca.clone()));
+        Ok((url, ca, kept))
     }
 
     /// The authority that was named, as PEM.
-    pub(super) fn ca(&self) -> anyhow::Result<Option<String>> {
+    fn ca(&self) -> anyhow::Result<Option<String>> {
         let Some(path) = self.console_ca.as_deref().filter(|path| !path.as_os_str().is_empty()) else {
             return Ok(None);
         };
@@ -62,14 +72,8 @@ impl Connection {
 
     /// With the token of `CSG_TOKEN`, or of `csg login` to the same console: it goes nowhere else.
     pub(super) fn rest(&self) -> anyhow::Result<Rest> {
-        let saved = Saved::read()?;
-        let url = match (&self.url, &saved) {
-            (None, Some(saved)) => saved.url.clone(),
-            _ => self.url(),
-        };
+        let (url, ca, kept) = self.console()?;
         let given = std::env::var("CSG_TOKEN").ok().filter(|token| !token.is_empty());
-        let kept = saved.filter(|saved| saved.url == url);
-        let ca = self.ca()?.or_else(|| kept.as_ref().and_then(|saved| saved.ca.clone()));
         let token = given.or(kept.map(|saved| saved.token)).with_context(|| {
             format!("nobody is signed in at {url}: run `csg login --url {url} NAME`, or set CSG_TOKEN")
         })?;

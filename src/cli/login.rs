@@ -33,10 +33,9 @@ pub(super) struct LogoutArgs {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let url = args.connection.url();
+    let (url, ca, _) = args.connection.console()?;
     let password = args.password.read()?;
     let body = json!({ "username": args.username, "password": password.expose() });
-    let ca = args.connection.ca()?;
     let session = sign_in(&Rest::new(&url, &Trust::of(ca.as_deref())?, None), &body)?;
     let saved = Saved {
         username: args.username.to_string(),

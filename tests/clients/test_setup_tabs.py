@@ -17,49 +17,23 @@ import re
 import shutil
 import subprocess
 import sys
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from html.parser import HTMLParser
-from http.cookiejar import CookieJar
 from pathlib import Path
 
 import pytest
 
 from harness.clients import without_presets
 from harness.cloud import REAL_KEY, Key, StrictMoto
-from harness.gateway import NINE_SERVICES, PASSWORD, Team
+from harness.gateway import NINE_SERVICES, Team
 from harness.paths import CLIENTS, REPOSITORY
+from harness.visitor import Texts, visitor
 
 INSTALLS = re.compile(r"(pip|npm) install |go (mod|get) |cargo (add|fetch)")
 CACHE = REPOSITORY / "tests/.cache"
 OWN_BIN = str(Path(sys.executable).parent)
 REGION = "eu-west-1"
 GO_LIBRARIES = Path("/usr/share/gocode")
-
-
-class Texts(HTMLParser):
-    """What a page shows to be copied, by its label."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.texts: dict[str, str] = {}
-        self.label: str | None = None
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "pre":
-            self.label = dict(attrs)["aria-label"] or ""
-            self.texts[self.label] = ""
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "pre":
-            self.label = None
-
-    def handle_data(self, data: str) -> None:
-        if self.label is not None:
-            self.texts[self.label] += data
 
 
 @dataclass
@@ -116,20 +90,7 @@ class SetUp:
 
 @pytest.fixture(scope="module")
 def read_page(team: Team) -> Callable[[str], str]:
-    """Reads pages as dora."""
-    url = team.gateway.console_url
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar())
-    )
-    form = urllib.parse.urlencode({"username": "dora", "password": PASSWORD}).encode()
-    with opener.open(urllib.request.Request(f"{url}/sign-in", form, {"Origin": url}), timeout=30) as answer:
-        assert answer.status == 200
-
-    def read(path: str) -> str:
-        with opener.open(url + path, timeout=30) as answer:
-            return answer.read().decode()
-
-    return read
+    return visitor(team.gateway.console_url, "dora")
 
 
 @pytest.fixture(scope="module")

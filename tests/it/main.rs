@@ -16,6 +16,7 @@ mod credential_check;
 mod docs;
 mod gateway;
 mod harness;
+mod messages;
 mod names;
 mod pages;
 mod recognition;

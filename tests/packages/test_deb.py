@@ -29,6 +29,7 @@ def test_content(release: Release, tmp_path: Path):
         "usr/share/zsh/vendor-completions/_csg",
         "usr/share/fish/vendor_completions.d/csg.fish",
         f"usr/share/doc/{NAME}/copyright",
+        f"usr/share/doc/{NAME}/docs/troubleshooting.md",
         *(f"usr/lib/systemd/system/{unit}" for unit in units()),
         "usr/lib/sysusers.d/csg.conf",
         "usr/lib/tmpfiles.d/csg.conf",

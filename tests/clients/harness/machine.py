@@ -64,11 +64,15 @@ class Machine:
     def command(self, *command: str) -> list[str]:
         return ["nsenter", "--target", str(self.init), "--all", "--root", "--wd", *command]
 
-    def run(self, *command: str, check: bool = True, given: str | None = None) -> str:
-        """What a command says, run by root there."""
-        done = subprocess.run(
+    def attempt(self, *command: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs a command as root there."""
+        return subprocess.run(
             self.command(*command), input=given, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
         )
+
+    def run(self, *command: str, check: bool = True, given: str | None = None) -> str:
+        """What a command says, run by root there."""
+        done = self.attempt(*command, given=given)
         assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
 

@@ -81,6 +81,9 @@ fn the_set_up_link_and_the_commands_go_by_https() {
     // From then on it is known.
     let users: Value = serde_json::from_str(&succeeds(&site.run(&["user", "list", "--json"]))).unwrap();
     assert_eq!(users[0]["username"], "admin");
+    // To whoever signs in after that, too.
+    let again = succeeds(&run(&site, &["login", "admin"], password, &[]));
+    assert!(again.starts_with(&format!("admin is signed in at {url} until ")), "{again}");
     let token = succeeds(&site.run(&["token", "create", "ci"]));
     let by_token = [("CSG_URL", &*url), ("CSG_TOKEN", token.trim()), ("CSG_CA_FILE", &ca), ("HOME", "/none")];
     succeeds(&run(&site, &["user", "list"], "", &by_token));
