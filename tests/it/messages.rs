@@ -73,6 +73,7 @@ const INTERNAL: &[(&str, &[&str])] = &[
             "something stands behind its end",
             "something unknown is in it",
             "the copy of a database begins in the middle",
+            "too many values",
             "what was sent",
             "a message that is too long",
             "1 to 40 lower-case letters, digits or hyphens",
@@ -149,6 +150,7 @@ const INTERNAL: &[(&str, &[&str])] = &[
             "the operation is not known",
             "the service is not granted",
             "{operation} hands out credentials",
+            "{operation} violates {policy}",
         ],
     ),
 ];
