@@ -20,6 +20,8 @@ const INTERNAL: &[(&str, &[&str])] = &[
     (
         "no error",
         &[
+            "csg backup, format",
+            "on the machine itself, by {by}",
             "Calls under way may finish",
             "Cloud Service Gateway",
             "Cloud Service Gateway CA {short_id}",
@@ -52,6 +54,28 @@ const INTERNAL: &[(&str, &[&str])] = &[
     (
         "a part of a message that has its line",
         &[
+            "a name in it can't be read",
+            "a part could not be sealed",
+            "a part of it is too long",
+            "a part of it was altered",
+            "a record is too long",
+            "a record of {} has another width",
+            "act as the owner of",
+            "csg's own user ({uid})",
+            "it holds something unknown",
+            "it is too long",
+            "its end is missing",
+            "its header can't be read",
+            "its header has another checksum",
+            "its header is too long",
+            "its sealed key can't be read",
+            "records are missing",
+            "something stands behind its end",
+            "something unknown is in it",
+            "the copy of a database begins in the middle",
+            "too many values",
+            "what was sent",
+            "a message that is too long",
             "1 to 40 lower-case letters, digits or hyphens",
             "1 to 63 lower-case letters, digits or inner hyphens",
             "1 to 64 letters, digits, or any of . _ - @, beginning with a letter or digit",
@@ -95,6 +119,9 @@ const INTERNAL: &[(&str, &[&str])] = &[
     (
         "the cause of a call's end: in the log behind its id, while the client and the audit log have a code",
         &[
+            "the client cancelled it",
+            "the request of a stream both ways: {0}",
+            "the request names no host that HTTP/2 could name",
             "a block can't be sealed",
             "a block is not what was written",
             "access ended while the answer was on its way",
@@ -123,6 +150,7 @@ const INTERNAL: &[(&str, &[&str])] = &[
             "the operation is not known",
             "the service is not granted",
             "{operation} hands out credentials",
+            "{operation} violates {policy}",
         ],
     ),
 ];

@@ -33,10 +33,10 @@ CLOUD_HOSTS = ("dynamodb.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com"
 ANSWERS = ((r"csg (login|user add) ", PASSWORD), (r"csg credential add ", REAL_KEY.secret))
 # What is run, but not here.
 ELSEWHERE = {"./tests/run\n": "what runs this"}
-# Pages whose commands belong on a machine on which the first hour is over, in this order: the last one moves the ports.
-AFTERWARDS = tuple(
-    DOCS / name for name in ("clients.md", "people.md", "upgrade.md", "backup.md", "troubleshooting.md", "networks.md")
-)
+# Pages whose commands belong on a machine on which the first hour is over, in this order: a backup that is put back ends
+# sessions, and the last one moves the ports.
+_AFTERWARDS = ("clients", "people", "policies", "configuration", "troubleshooting", "upgrade", "backup", "networks")
+AFTERWARDS = tuple(DOCS / f"{name}.md" for name in _AFTERWARDS)
 # Who runs what on which page: the tests below.
 _INSTALL, _FIRST_HOUR, _README = DOCS / "install.md", DOCS / "first-hour.md", REPOSITORY / "README.md"
 PAGES_OF = {
