@@ -130,13 +130,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_is_shown_and_the_readme_says_which_count_at_once() {
+    fn every_key_is_shown_and_its_page_says_which_count_at_once() {
         let shown = Config::default().shown();
         let keys: Vec<_> = shown.iter().map(|(key, _, _)| *key).collect();
         assert_eq!(keys, super::super::raw::KEYS.iter().map(|(key, _)| *key).collect::<Vec<_>>());
-        let readme = include_str!("../../README.md");
+        let page = include_str!("../../docs/configuration.md");
         for (key, is_live, _) in shown {
-            let line = readme.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).unwrap();
+            let line = page.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).unwrap();
             assert_eq!(line.ends_with("| at once |"), is_live, "{line}");
             assert_eq!(line.ends_with("| restart |"), !is_live, "{line}");
         }

@@ -111,6 +111,7 @@ impl One {
     }
 
     fn live(self, before: Option<&LiveGrant>) -> LiveGrant {
+        self.policies.iter().for_each(Policy::prepare);
         let grant = Grant {
             access_key_id: self.access_key_id,
             secret_access_key: self.secret_access_key,
