@@ -188,7 +188,7 @@ mod tests {
             console.listen = "[::]:3129"
             console.tls = "off"
             secrets.key_file = "/run/key"
-            log = { level = "debug", format = "json" }
+            log = { level = "debug", format = "json", file = "off" }
             audit = { retention = "2w", on_failure = "allow" }
             [upstream]
             ca_file = "/etc/roots.pem"

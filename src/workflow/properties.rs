@@ -264,7 +264,8 @@ impl World {
             assert!(live.grant.active == published.active || over);
             assert_eq!(live.grant.expires_at, published.expires_at);
             assert_eq!(live.grant.secret_access_key, published.secret_access_key);
-            assert_eq!(live.grant.policies, published.policies);
+            // Access that has ended is not made anew when its group changes: nobody asks for its rules.
+            assert!(live.grant.policies == published.policies || !published.active);
         }
     }
 }
