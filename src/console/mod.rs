@@ -14,6 +14,7 @@ mod reference;
 mod serve;
 mod session;
 mod tls;
+mod unread;
 
 use std::{future::ready, path::Path, sync::Arc};
 

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{Router, http::header};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -18,6 +18,7 @@ use tower::ServiceExt as _;
 use super::{
     origin::Peer,
     tls::{HANDSHAKES, Tls},
+    unread::Home,
 };
 use crate::clock::Clock;
 
@@ -91,8 +92,12 @@ async fn connection(
         // For answers that last until somebody ends them.
         request.extensions_mut().insert(shutdown.clone());
         request.extensions_mut().insert(peer);
+        let waits = request.headers().contains_key(header::EXPECT);
+        let home = Home::default();
+        let request = home.lend(request);
         async move {
-            Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}))
+            let answer = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+            Ok::<_, Infallible>(home.clear(answer, waits).await)
         }
     });
     let connection = http().serve_connection(TokioIo::new(stream), service);

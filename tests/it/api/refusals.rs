@@ -169,6 +169,29 @@ fn a_connection_that_sends_nonsense_is_answered_or_closed_and_the_next_one_works
     assert_eq!(console.call("GET", "/healthz", &[], None).text, "ok\n");
 }
 
+/// A connection was closed without a word when the body of a refused request came after its head: what a client sent next
+/// on it got no answer.
+#[test]
+fn a_connection_whose_request_was_refused_unread_takes_the_next_or_says_that_it_does_not() {
+    let console = Console::empty();
+    let head = |more: &str| {
+        format!("POST /api/v1/users HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{more}\r\n\r\n")
+    };
+    let mut stream = console.connect().unwrap();
+    stream.write_all(head("content-length: 2").as_bytes()).unwrap();
+    // By now the head was read.
+    assert_eq!(console.call("GET", "/healthz", &[], None).status, 200);
+    stream.write_all(b"{}GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    assert!(answers.starts_with("HTTP/1.1 401") && answers.contains("HTTP/1.1 200"), "{answers}");
+
+    for more in ["content-length: 10000000", "expect: 100-continue\r\ncontent-length: 2"] {
+        let answer = console.raw(head(more).as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("connection: close\r\n"), "{more}: {answer}");
+    }
+}
+
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let console = Console::empty();
