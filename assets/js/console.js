@@ -34,6 +34,30 @@ addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
 
+// An answer that takes its time: the page says that it is on its way.
+let late;
+const wait = () => {
+  arrive();
+  late = setTimeout(() => {
+    const note = document.createElement("p");
+    note.className = "toast loading";
+    note.textContent = "Loading…";
+    document.getElementById("toasts")?.append(note);
+  }, 400);
+};
+const arrive = () => {
+  clearTimeout(late);
+  document.querySelector(".loading")?.remove();
+};
+addEventListener("submit", (event) => event.defaultPrevented || wait());
+addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]:not([download], [target])");
+  if (!link || event.defaultPrevented || event.button) return;
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || link.origin !== location.origin) return;
+  if (!link.hash || link.pathname !== location.pathname || link.search !== location.search) wait();
+});
+for (const over of ["pagehide", "pageshow"]) addEventListener(over, arrive);
+
 // Copying, and saying so.
 const copied = async (button, text) => {
   try {
@@ -54,7 +78,11 @@ const copied = async (button, text) => {
 // Leaving a secret that was not saved asks once.
 const unsaved = document.querySelector("[data-unsaved]");
 if (unsaved) {
-  const ask = (event) => event.preventDefault();
+  const ask = (event) => {
+    event.preventDefault();
+    // Runs once the question was answered, if the page stays.
+    setTimeout(arrive, 500);
+  };
   addEventListener("beforeunload", ask);
   unsaved.querySelector("[data-saved]").addEventListener("click", () => removeEventListener("beforeunload", ask));
 }

@@ -27,18 +27,22 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
-    let path = args.executable.clone().unwrap_or_else(|| "/proc/self/exe".into());
-    let executable = File::open(&path).with_context(|| format!("can't open {}", path.display()))?;
-    match handover::ask(&config.data_dir, &executable) {
+    // Whether anybody is there comes first: if not, nothing else matters.
+    let asked = handover::reach(&config.data_dir).map_err(anyhow::Error::from).and_then(|reached| {
+        let path = args.executable.clone().unwrap_or_else(|| "/proc/self/exe".into());
+        let executable = File::open(&path).with_context(|| format!("can't open {}", path.display()))?;
+        Ok(reached.ask(&executable)?)
+    });
+    match asked {
         Ok(Answer::Over { process, version }) => {
             print(format_args!("Version {version} has taken over, as process {process}.\n"))?;
             Ok(ExitCode::SUCCESS)
         }
         Ok(Answer::GoesOn { reason }) => Err(anyhow!("the running gateway goes on as it is: {reason}")),
-        Err(error @ AskError::Nobody) => {
+        Err(error) if matches!(error.downcast_ref(), Some(AskError::Nobody)) => {
             super::terminal::complain(&error.to_string());
             Ok(ExitCode::from(NOBODY))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }

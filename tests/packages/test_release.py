@@ -59,22 +59,6 @@ def test_the_completions_complete(release: Release, tmp_path: Path):
         assert "approve" in (tmp_path / path).read_text(), path
 
 
-def test_the_commands_of_the_readme(release: Release, make_machine: Callable):
-    section = (REPOSITORY / "README.md").read_text().split("\n## Install\n")[1].split("\n## ")[0]
-    installing, removing, own, building = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-    assert building == "packaging/build.sh\n"
-    machine = make_machine("debian")
-    machine.run("useradd", "--create-home", "dora")
-    machine.copy_in(release.folder, "/tmp/release")
-    inside = "set -e; cd /tmp/release\n"
-    machine.run("sh", "-c", inside + installing)
-    assert machine.path("/usr/bin/csg").exists()
-    machine.run("sh", "-c", inside + removing)
-    assert not machine.path("/usr/bin/csg").exists() and not machine.path("/etc/csg").exists()
-    machine.run("sh", "-c", inside + own, user="dora", env={"HOME": "/home/dora"})
-    assert machine.run("/home/dora/csg/bin/csg", "version", user="dora").startswith("csg ")
-
-
 def test_the_executable_is_what_the_page_says(make_gateway: Callable, say: Callable):
     gateway = make_gateway({})
     assert gateway.stop() == 0

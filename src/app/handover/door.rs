@@ -130,15 +130,25 @@ impl From<&HandOverError> for Answer {
     }
 }
 
-/// Asks the process that runs on `data_dir` to go on as `executable`, and waits for what becomes of it. Blocks.
-pub fn ask(data_dir: &Path, executable: &File) -> Result<Answer, AskError> {
+/// The process that runs on a data directory, before it is asked.
+pub struct Reached(StdStream);
+
+/// Reaches the process that runs on `data_dir`.
+pub fn reach(data_dir: &Path) -> Result<Reached, AskError> {
     let (_directory, path) = place(data_dir).map_err(nobody)?;
-    let stream = StdStream::connect(path).map_err(nobody)?;
-    stream.set_read_timeout(Some(LONGEST))?;
-    descriptors::send(&stream, &[executable.as_fd()])?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
-    Ok(serde_json::from_str(&line).map_err(|_| io::Error::other("it ended without an answer"))?)
+    StdStream::connect(path).map(Reached).map_err(nobody)
+}
+
+impl Reached {
+    /// Asks it to go on as `executable`, and waits for what becomes of it. Blocks.
+    pub fn ask(self, executable: &File) -> Result<Answer, AskError> {
+        let stream = self.0;
+        stream.set_read_timeout(Some(LONGEST))?;
+        descriptors::send(&stream, &[executable.as_fd()])?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(serde_json::from_str(&line).map_err(|_| io::Error::other("it ended without an answer"))?)
+    }
 }
 
 fn nobody(error: io::Error) -> AskError {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use self::grants::Grants;
 pub use self::{
-    door::{Answer, AskError, ask},
+    door::{Answer, AskError, Reached, reach},
     predecessor::{Complaint, Predecessor, Role, role},
 };
 pub(super) use self::{
