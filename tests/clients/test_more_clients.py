@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -138,7 +139,7 @@ def pools(straight: Way) -> dict[str, str]:
 def vouched(way: Way) -> Way:
     """The key as the proxy's credentials: the tunnel vouches for what is not signed."""
     scheme, _, rest = way.proxy_url.partition("://")
-    return Way(f"{scheme}://{way.key.id}:{way.key.secret}@{rest}", way.ca, way.key)
+    return Way(f"{scheme}://{way.key.id}:{quote(way.key.secret, safe='')}@{rest}", way.ca, way.key)
 
 
 def test_what_is_unsigned_by_design_goes_through_a_tunnel_that_vouches(
