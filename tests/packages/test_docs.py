@@ -237,7 +237,7 @@ def test_the_network_is_narrowed_as_the_page_of_hardening_says(make_site: Callab
     [drop_in] = of(DOCS / "hardening.md", "drop-in")
     units = Path("/etc/systemd/system")
     machine.write(str(units / "csg.service"), (REPOSITORY / "systemd/csg.service").read_text())
-    machine.run("mkdir", str(units / "csg.service.d"))
+    machine.run("mkdir", "-p", str(units / "csg.service.d"))
     machine.write(str(units / "csg.service.d/network.conf"), drop_in.text)
     machine.run("systemctl", "daemon-reload")
     shown = machine.run("systemctl", "show", "csg.service", "-p", "IPAddressDeny", "-p", "IPAddressAllow")

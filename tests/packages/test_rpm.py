@@ -107,7 +107,10 @@ def test_scripts_do_with_systemd_what_rpm_distributions_do(make_machine: Callabl
     assert said("post", "1") == ["daemon-reload", "--no-reload preset csg.socket csg.service"]
     assert said("post", "2") == ["daemon-reload"]
     assert said("preun", "1") == [], "an upgrade stops nothing"
-    assert said("postun", "1") == ["daemon-reload", "try-restart csg.service"], "and leaves the socket alone"
+    # The version that runs hands over, or goes on where the new one can't; where it can't hand over, a restart has to do.
+    for status, restarted in ((0, []), (1, []), (3, ["try-restart csg.service"])):
+        machine.program("/bin/csg", f'echo "csg $*" >>/tmp/called; exit {status}')
+        assert said("postun", "1") == ["daemon-reload", "csg upgrade", *restarted], "and leaves the socket alone"
     assert said("preun", "0") == [f"--no-reload disable --now {units}"]
     assert said("postun", "0") == ["daemon-reload"]
 
