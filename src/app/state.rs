@@ -47,8 +47,19 @@ pub(super) fn existing(config: &Config, clock: &Clock, key: Option<MasterKey>) -
 }
 
 /// Opens the state, whose grants are published by `publisher`; makes what does not exist yet.
+///
+/// Until somebody is set up, the CA speaks for the names that the configuration gives now: a package starts the service
+/// before anybody can have said by which name the machine is reached, and no client can have used the CA.
 pub(super) fn open(config: &Config, clock: &Clock, publisher: Publisher) -> Result<State, StartError> {
-    open_with(config, clock, None, publisher)
+    let mut state = open_with(config, clock, None, publisher)?;
+    if state.authority.permitted() != &constraints(config)? && !state.workflow.is_set_up()? {
+        state.authority = Arc::new(new_authority(&state.workflow, config, clock)?);
+        tracing::warn!(
+            fingerprint = state.authority.fingerprint(),
+            "the machine's names or addresses are others, and nobody is set up yet: the CA was made anew for them"
+        );
+    }
+    Ok(state)
 }
 
 fn open_with(
@@ -66,14 +77,17 @@ fn open_with(
     let store = Store::open(&database, &key)?;
     store::forget_copies(&database, clock.now());
     let workflow = Workflow::open(store, clock.clone(), known_services(), publisher)?;
-    let authority = if let Some(stored) = workflow.authority()? {
-        Authority::from_parts(stored.certificate, &stored.key)?
-    } else {
-        let made = Authority::generate(clock.now(), &constraints(config)?)?;
-        workflow.save_authority(made.certificate_der(), &made.key_pkcs8())?;
-        made
+    let authority = match workflow.authority()? {
+        Some(stored) => Authority::from_parts(stored.certificate, &stored.key)?,
+        None => new_authority(&workflow, config, clock)?,
     };
     Ok(State { key, workflow, authority: Arc::new(authority) })
+}
+
+fn new_authority(workflow: &Workflow, config: &Config, clock: &Clock) -> Result<Authority, StartError> {
+    let made = Authority::generate(clock.now(), &constraints(config)?)?;
+    workflow.save_authority(made.certificate_der(), &made.key_pkcs8())?;
+    Ok(made)
 }
 
 fn database(config: &Config) -> PathBuf {
@@ -117,5 +131,31 @@ mod tests {
         let addresses: Vec<_> = made.addresses().iter().map(ToString::to_string).collect();
         assert_eq!(addresses, ["192.0.2.7", "192.0.2.8", "192.0.2.9", "2001:db8::7"]);
         assert!(made.permits("gw.example.com") && !made.permits("127.0.0.1"));
+    }
+
+    #[test]
+    fn the_ca_follows_the_configuration_until_somebody_is_set_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config { data_dir: folder.path().into(), ..Config::default() };
+        let clock = Clock::system();
+        let mut start = |hostname: &str| {
+            config.gateway.hostnames = vec![hostname.to_owned()];
+            open(&config, &clock, Publisher::new()).unwrap()
+        };
+
+        let first = start("typo.example.com").authority.fingerprint();
+        let state = start("gw.example.com");
+        assert!(state.authority.permitted().permits("gw.example.com"));
+        assert!(!state.authority.permitted().permits("typo.example.com"));
+        let second = state.authority.fingerprint();
+        drop(state);
+        let state = start("gw.example.com");
+        assert_eq!((state.authority.fingerprint(), second == first), (second.clone(), false));
+
+        state.workflow.set_up(&UserName::new("root").unwrap(), &Secret::new("correct horse")).unwrap();
+        drop(state);
+        let state = start("late.example.com");
+        assert_eq!(state.authority.fingerprint(), second);
+        assert!(!state.authority.permitted().permits("late.example.com"));
     }
 }
