@@ -1,6 +1,6 @@
 //! Takes connections, looks at their first byte, and lets what is in flight finish at the end.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -33,7 +33,8 @@ const TLS_HANDSHAKE: u8 = 22;
 /// What every connection carries along.
 #[derive(Clone)]
 pub(super) struct Accepted {
-    /// The client's address.
+    /// The client's address, and how it is written.
+    pub(super) address: IpAddr,
     pub(super) client: Arc<str>,
     /// Cancelled when the appliance is asked to stop: what is in flight finishes, nothing new begins.
     pub(super) stop: CancellationToken,
@@ -62,8 +63,10 @@ pub(super) async fn accept(deps: Arc<Deps>, listener: TcpListener, stop: Cancell
         match next {
             Ok((tcp, peer)) => {
                 let Some((worker, presence)) = deps.workers.least_busy() else { break };
+                let address = peer.ip().to_canonical();
                 let accepted = Accepted {
-                    client: peer.ip().to_canonical().to_string().into(),
+                    address,
+                    client: address.to_string().into(),
                     // One of its own: threads would wait for each other at one that they share.
                     stop: part.child_token(),
                     cut: cut.child_token(),

@@ -9,7 +9,6 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     chunked::Recoded,
@@ -18,6 +17,7 @@ use super::{
     last_word::LastWord,
     leash::Silence,
     ledger::Ledger,
+    room::Place,
     spool::Unsealed,
     streamed::Streamed,
     turn::Turn,
@@ -110,7 +110,7 @@ pub(super) enum RequestBody {
     /// An event stream, each of its messages verified and signed anew.
     Events(Box<EventStream>),
     /// Known in full; given out in one piece. Its place in the budget goes with it.
-    Held(Option<(Bytes, OwnedSemaphorePermit)>),
+    Held(Option<(Bytes, Place)>),
     /// Of a call of the appliance's own.
     Own(Option<Bytes>),
     /// Goes on as it arrives.

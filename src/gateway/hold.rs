@@ -1,20 +1,18 @@
 //! Bodies that have to be held, because their hash or their `Action` must be known before a byte goes on.
 //!
-//! Bounded twice: a body by `gateway.max_buffered_body`, all of them together by a budget of the whole appliance. What is
+//! Bounded twice: a body by `gateway.max_buffered_body`, all of them together by a room of the whole appliance. What is
 //! larger goes into a sealed file, unless it has to be read.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use ring::digest::{Context, SHA256};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::time::{Instant, timeout};
 
 use super::{
+    room::{Place, Room},
     spool::{Sealed, Spool, SpoolError},
     upload::{Upload, UploadError},
 };
@@ -22,11 +20,14 @@ use super::{
 /// For the next byte of a body that is waited for: nothing is sent on meanwhile, so patience costs memory.
 const STALL: Duration = Duration::from_secs(30);
 
+/// And so many bytes a second have to come on average, once that time is over: what keeps bytes coming holds memory, too.
+const PACE: u64 = 16 * 1024;
+
 /// For memory to become free, before the client is told to come back later.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// The budget is counted in units of this many bytes.
-const UNIT: usize = 1024;
+/// The room is counted in units of this many bytes.
+const UNIT: u64 = 1024;
 
 /// A body that is wholly here.
 pub(super) struct Held {
@@ -36,8 +37,8 @@ pub(super) struct Held {
 
 /// Where a body is.
 pub(super) enum Content {
-    /// In memory, with its place in the budget.
-    Memory(Bytes, OwnedSemaphorePermit),
+    /// In memory, with its place there.
+    Memory(Bytes, Place),
     /// In a file.
     Sealed(Box<Sealed>),
 }
@@ -79,6 +80,8 @@ pub(super) enum HoldError {
     NoMemory,
     #[error("the client sent no byte of the body for {} seconds", STALL.as_secs())]
     Stalled,
+    #[error("the body came at less than {} KiB a second", PACE / 1024)]
+    TooSlow,
     #[error("the client's body ended early or is malformed: {0}")]
     Broken(#[source] UploadError),
 }
@@ -87,26 +90,27 @@ pub(super) enum HoldError {
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     limit: u64,
-    all: Arc<Semaphore>,
+    room: Room,
     spool: Spool,
 }
 
 impl Budget {
     /// `limit` bytes of memory for one body, `all` bytes for all of them, and what `spool` has.
     pub(super) fn new(limit: u64, all: u64, spool: Spool) -> Self {
-        let units = usize::try_from(all).unwrap_or(usize::MAX) / UNIT;
-        Self { limit, all: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))), spool }
+        Self { limit, room: Room::new(units(all), units(limit)), spool }
     }
 
     /// Reads `upload` to its end.
     pub(super) async fn hold(&self, upload: &mut Upload, why: For) -> Result<Held, HoldError> {
         let declared = upload.size_hint().exact();
-        let mut reading = Reading { upload, hash: Context::new(&SHA256) };
-        if declared.is_some_and(|length| length > self.limit) {
-            self.check(declared.unwrap_or(u64::MAX), why)?;
-            return self.spool(reading, Bytes::new(), None, why).await;
+        if let Some(length) = declared
+            && length > self.limit
+        {
+            self.check(length, why)?;
+            return self.spool(Reading::of(upload), Bytes::new(), None, why).await;
         }
-        let mut place = self.place_for(declared.unwrap_or(0)).await?;
+        let mut place = self.place_for(upload.client(), declared.unwrap_or(0)).await?;
+        let mut reading = Reading::of(upload);
         let mut pieces = Pieces::default();
         while let Some(data) = reading.next().await? {
             let length = pieces.length().saturating_add(data.len());
@@ -115,10 +119,25 @@ impl Budget {
                 pieces.push(data, None);
                 return self.spool(reading, pieces.join(), Some(place), why).await;
             }
-            self.enlarge(&mut place, length)?;
+            place.enlarge(units(length as u64)).ok_or(HoldError::NoMemory)?;
             pieces.push(data, declared);
         }
         Ok(Held { content: Content::Memory(pieces.join(), place), sha256: reading.sha256() })
+    }
+
+    /// Reads `upload` to its end and keeps nothing but its hash; and says how long it was.
+    pub(super) async fn digest(&self, upload: &mut Upload) -> Result<([u8; 32], u64), HoldError> {
+        let mut length = upload.size_hint().lower();
+        let mut reading = Reading::of(upload);
+        loop {
+            if length > self.limit {
+                self.check(length, For::Hash)?;
+            }
+            if reading.next().await?.is_none() {
+                return Ok((reading.sha256(), length));
+            }
+            length = length.max(reading.received);
+        }
     }
 
     /// Puts what has `begun`, and has a `place` in memory until then, and all that follows into a file.
@@ -126,11 +145,11 @@ impl Budget {
         &self,
         mut reading: Reading<'_>,
         begun: Bytes,
-        place: Option<OwnedSemaphorePermit>,
+        place: Option<Place>,
         why: For,
     ) -> Result<Held, HoldError> {
         let mut length = begun.len() as u64;
-        let mut writer = self.spool.begin().await?.push(begun).await?;
+        let mut writer = self.spool.begin(reading.upload.client()).await?.push(begun).await?;
         drop(place);
         while let Some(data) = reading.next().await? {
             length = length.saturating_add(data.len() as u64);
@@ -153,39 +172,47 @@ impl Budget {
     }
 
     /// Waits its turn: who asks knows how much it needs, so nobody waits while holding a part.
-    async fn place_for(&self, bytes: u64) -> Result<OwnedSemaphorePermit, HoldError> {
-        let units = u32::try_from(bytes.div_ceil(UNIT as u64)).map_err(|_| HoldError::NoMemory)?;
-        let waiting = timeout(WAIT, Arc::clone(&self.all).acquire_many_owned(units));
-        waiting.await.map_err(|_| HoldError::NoMemory)?.map_err(|_| HoldError::NoMemory)
+    async fn place_for(&self, client: IpAddr, bytes: u64) -> Result<Place, HoldError> {
+        let waiting = timeout(WAIT, self.room.take(client, units(bytes)));
+        waiting.await.ok().flatten().ok_or(HoldError::NoMemory)
     }
+}
 
-    /// Makes `place` one for so many bytes. Does not wait: a body of unknown length already holds a part, and two such
-    /// would wait for each other.
-    fn enlarge(&self, place: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), HoldError> {
-        let missing = bytes.div_ceil(UNIT).saturating_sub(place.num_permits());
-        if missing > 0 {
-            let units = u32::try_from(missing).map_err(|_| HoldError::NoMemory)?;
-            place.merge(Arc::clone(&self.all).try_acquire_many_owned(units).map_err(|_| HoldError::NoMemory)?);
-        }
-        Ok(())
-    }
+fn units(bytes: u64) -> usize {
+    usize::try_from(bytes.div_ceil(UNIT)).unwrap_or(usize::MAX)
 }
 
 /// A body on its way in.
 struct Reading<'u> {
     upload: &'u mut Upload,
     hash: Context,
+    began: Instant,
+    received: u64,
 }
 
-impl Reading<'_> {
+impl<'u> Reading<'u> {
+    fn of(upload: &'u mut Upload) -> Self {
+        Self { upload, hash: Context::new(&SHA256), began: Instant::now(), received: 0 }
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, HoldError> {
-        while let Some(frame) = timeout(STALL, self.upload.frame()).await.map_err(|_| HoldError::Stalled)? {
-            // Trailers say nothing here: without a streaming signature nobody vouches for them.
-            let Ok(data) = frame.map_err(HoldError::Broken)?.into_data() else { continue };
+        // Trailers say nothing here: without a streaming signature nobody vouches for them.
+        while let Some(frame) = self.frame().await? {
+            let Ok(data) = frame.into_data() else { continue };
             self.hash.update(&data);
+            self.received += data.len() as u64;
             return Ok(Some(data));
         }
         Ok(None)
+    }
+
+    async fn frame(&mut self) -> Result<Option<Frame<Bytes>>, HoldError> {
+        let allowed = STALL + Duration::from_secs(self.received / PACE);
+        let left = allowed.saturating_sub(self.began.elapsed());
+        let slow = left < STALL && self.received > 0;
+        let (patience, error) = if slow { (left, HoldError::TooSlow) } else { (STALL, HoldError::Stalled) };
+        let frame = timeout(patience, self.upload.frame()).await.map_err(|_| error)?;
+        frame.transpose().map_err(HoldError::Broken)
     }
 
     fn sha256(self) -> [u8; 32] {

@@ -29,6 +29,7 @@ mod portal;
 mod rejection;
 mod resign;
 mod respond;
+mod room;
 mod spool;
 mod streamed;
 mod translate;

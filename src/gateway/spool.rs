@@ -7,6 +7,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io,
+    net::IpAddr,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     pin::Pin,
@@ -20,10 +21,9 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 use rustix::fs::{Mode, OFlags};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::{JoinHandle, spawn_blocking},
-};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::room::{Place, Room};
 
 /// What is sealed at one time: a block of the file, its tag aside.
 const BLOCK: usize = 64 * 1024;
@@ -47,7 +47,7 @@ pub struct SpoolConfig {
 pub(super) struct Spool {
     directory: Arc<Path>,
     pub(super) limit: u64,
-    all: Arc<Semaphore>,
+    room: Room,
 }
 
 /// Why a body could not be kept in a file.
@@ -61,14 +61,14 @@ pub(super) enum SpoolError {
 
 impl Spool {
     pub(super) fn new(config: &SpoolConfig) -> Self {
-        let batches = usize::try_from(config.max_total).unwrap_or(usize::MAX) / BATCH;
-        let all = Arc::new(Semaphore::new(batches.min(Semaphore::MAX_PERMITS)));
-        Self { directory: config.directory.as_path().into(), limit: config.max_body, all }
+        let batches = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let room = Room::new(batches(config.max_total) / BATCH, batches(config.max_body).div_ceil(BATCH));
+        Self { directory: config.directory.as_path().into(), limit: config.max_body, room }
     }
 
-    /// A file for one body.
-    pub(super) async fn begin(&self) -> Result<Writer, SpoolError> {
-        let place = Arc::clone(&self.all).try_acquire_many_owned(0).map_err(|_| SpoolError::NoRoom)?;
+    /// A file for one body, which comes from the address `client`.
+    pub(super) async fn begin(&self, client: IpAddr) -> Result<Writer, SpoolError> {
+        let place = self.room.begin(client).ok_or(SpoolError::NoRoom)?;
         let directory = Arc::clone(&self.directory);
         let sealed = blocking(move || {
             let file = open(&directory)?;
@@ -77,7 +77,7 @@ impl Spool {
             let key = UnboundKey::new(&AES_256_GCM, key.as_slice()).map_err(|_| io::Error::other("no key"))?;
             Ok(Sealed { file, key: LessSafeKey::new(key), length: 0, place })
         });
-        Ok(Writer { sealed: sealed.await?, waiting: BytesMut::new(), all: Arc::clone(&self.all) })
+        Ok(Writer { sealed: sealed.await?, waiting: BytesMut::new() })
     }
 }
 
@@ -85,7 +85,6 @@ impl Spool {
 pub(super) struct Writer {
     sealed: Sealed,
     waiting: BytesMut,
-    all: Arc<Semaphore>,
 }
 
 impl Writer {
@@ -108,14 +107,13 @@ impl Writer {
     }
 
     async fn write(self) -> Result<Self, SpoolError> {
-        let Self { mut sealed, waiting, all } = self;
-        let place = Arc::clone(&all).try_acquire_owned().map_err(|_| SpoolError::NoRoom)?;
+        let Self { mut sealed, waiting } = self;
+        sealed.place.enlarge(sealed.place.units() + 1).ok_or(SpoolError::NoRoom)?;
         let sealed = blocking(move || {
             sealed.append(&waiting)?;
-            sealed.place.merge(place);
             Ok(sealed)
         });
-        Ok(Self { sealed: sealed.await?, waiting: BytesMut::new(), all })
+        Ok(Self { sealed: sealed.await?, waiting: BytesMut::new() })
     }
 }
 
@@ -124,7 +122,7 @@ pub(super) struct Sealed {
     file: File,
     key: LessSafeKey,
     length: u64,
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Sealed {

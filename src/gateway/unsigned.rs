@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Deps,
-    authorize::rules_read_body,
+    authorize::{forecheck, rules_read_body},
     hold::{For, Held},
     intercept::Target,
     ledger::Ledger,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     cloud::Refusal,
-    model::{AccessKeyId, Auth, Snapshot},
+    model::{AccessKeyId, Auth, LiveGrant, Snapshot},
 };
 
 /// What a call carries instead of a signature.
@@ -64,14 +64,20 @@ impl Unsigned {
     ) -> Result<Verified<'t>, Rejection> {
         let reject = |refusal| Stage::Verify.rejects(refusal);
         let live = target.vouched.as_ref().and_then(|key| deps.grants.load().grants.get(key).cloned());
-        // A body is read for those alone of whom it is known who they are.
+        // A body is read for those alone of whom it is known who they are, and whom the grant lets do anything here.
+        let is_read = |live: &LiveGrant| {
+            target.host.claims().any(|claim| claim.needs_body_to_name(parts) || rules_read_body(live, &claim, parts))
+        };
         let held = match &live {
-            Some(live)
-                if target
-                    .host
-                    .claims()
-                    .any(|claim| claim.needs_body_to_name(parts) || rules_read_body(live, &claim, parts)) =>
-            {
+            Some(live) if is_read(live) => {
+                let mut stands = target.host.claims().map(|claim| forecheck(live, &claim, deps.clock.now()));
+                if let Some(Err(refused)) = stands.next()
+                    && stands.all(|other| other.is_err())
+                {
+                    ledger.claims(Some(live.grant.access_key_id.clone()), target.host.home());
+                    ledger.proves(&live.grant);
+                    return Err(refused);
+                }
                 Some(hold(deps, upload, ledger, For::Reading).await?)
             }
             _ => None,

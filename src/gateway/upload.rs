@@ -1,6 +1,7 @@
 //! The request body as the client sends it. Whoever drops it before its end has the rest read away.
 
 use std::{
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -37,6 +38,7 @@ pub(super) struct Upload {
     body: Option<Incoming>,
     /// The client sends nothing before it is told to (`Expect: 100-continue`), and it is told so by the first read.
     awaits_word: bool,
+    client: IpAddr,
     /// The one that is this body's alone while it lasts.
     connection: Option<Arc<Intercepted>>,
 }
@@ -49,7 +51,13 @@ impl Upload {
         // The only expectation there is (RFC 9110, section 10.1.1).
         let expects = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
         let awaits_word = has_connection && parts.headers.get(header::EXPECT).is_some_and(expects);
-        Self { body: Some(body), awaits_word, connection: has_connection.then_some(connection) }
+        let client = connection.accepted.address;
+        Self { body: Some(body), awaits_word, client, connection: has_connection.then_some(connection) }
+    }
+
+    /// Where it comes from.
+    pub(super) const fn client(&self) -> IpAddr {
+        self.client
     }
 
     /// Does the client wait to be told to send it? If it never is, nobody knows whether the body follows or the next

@@ -23,6 +23,9 @@ use crate::{
     sigv4::{self, EventChain, PathStyle, Payload, SignatureError, Streaming},
 };
 
+/// A body that takes so few bytes, and a connection takes them in any case.
+const SMALL: u64 = 16 * 1024;
+
 /// What shows whose call it is.
 #[expect(clippy::large_enum_variant, reason = "nearly all calls are signed, and a box would cost each an allocation")]
 pub(super) enum Proof {
@@ -70,24 +73,42 @@ pub(super) async fn verify<'t>(
     claim.check_clock(now).map_err(|_| reject(untimely(&claim, now)))?;
     let Some(live) = find(deps, &claim) else { return Err(reject(unknown(deps, claim, parts, style))) };
     let secret = &live.grant.secret_access_key;
-    let check = |claim: sigv4::Claim, payload| {
+    let check = |claim: sigv4::Claim, payload, ledger: &mut Ledger| {
         let verify = |claim: sigv4::Claim, key: &_| claim.verify(parts, style, key, payload, deps.clock.now());
-        deps.client_keys.verify(claim, secret, verify).map_err(|error| reject(wrong(&error)))
+        let signature = deps.client_keys.verify(claim, secret, verify).map_err(|error| reject(wrong(&error)))?;
+        ledger.proves(&live.grant);
+        Ok(signature)
+    };
+    // What the head says is called, for the record: the body is not read.
+    let refuse = |refused, ledger: &mut Ledger| {
+        let named = scope.name(parts, &[], |service| live.grant.services.contains(service));
+        ledger.calls(&named.call.service, named.call.operation.map(|operation| operation.name));
+        refused
     };
     // The key of a claim that was found true.
     let key = |claim: &sigv4::Claim| deps.client_keys.key(&claim.access_key_id, secret, &claim.scope);
     let is_read = scope.needs_body_to_name(parts) || rules_read_body(&live, &scope, parts);
     let (signature, body) = match claim.payload {
-        None => {
-            let why = if is_read { For::Reading } else { For::Hash };
-            let held = hold(deps, upload, ledger, why).await?;
-            (check(claim, Payload::Sha256(held.sha256))?, VerifiedBody::Held(held))
-        }
+        None => match forecheck(&live, &scope, now) {
+            // Its owner alone may know what becomes of a key, and until the body is here nobody knows whose call it is: so
+            // the body is asked for, but takes no room.
+            Err(refused) if upload.size_hint().upper().is_none_or(|length| length > SMALL) => {
+                let sha256 = digest(deps, upload, ledger).await?;
+                check(claim, Payload::Sha256(sha256), ledger)?;
+                return Err(refuse(refused, ledger));
+            }
+            // What is small is held in any case: the record shall say what was called.
+            _ => {
+                let why = if is_read { For::Reading } else { For::Hash };
+                let held = hold(deps, upload, ledger, why).await?;
+                (check(claim, Payload::Sha256(held.sha256), ledger)?, VerifiedBody::Held(held))
+            }
+        },
         Some(declared @ Payload::Sha256(sha256)) => {
-            let signature = check(claim, declared)?;
+            let signature = check(claim, declared, ledger)?;
             if upload.is_end_stream() || is_read {
                 // The signature is right, so its owner may know at once what no body can mend.
-                forecheck(&live, &scope, deps.clock.now())?;
+                forecheck(&live, &scope, now).map_err(|refused| refuse(refused, ledger))?;
                 let held = hold(deps, upload, ledger, For::Reading).await?;
                 signature.check_body(&held.sha256).map_err(|error| reject(wrong(&error)))?;
                 (signature, VerifiedBody::Held(held))
@@ -96,9 +117,9 @@ pub(super) async fn verify<'t>(
             }
         }
         Some(Payload::Unsigned) if scope.takes_unsigned_body(parts) => {
-            let signature = check(claim, Payload::Unsigned)?;
+            let signature = check(claim, Payload::Unsigned, ledger)?;
             let body = if is_read {
-                forecheck(&live, &scope, deps.clock.now())?;
+                forecheck(&live, &scope, now).map_err(|refused| refuse(refused, ledger))?;
                 VerifiedBody::Held(hold(deps, upload, ledger, For::Reading).await?)
             } else {
                 VerifiedBody::Unsigned
@@ -114,19 +135,18 @@ pub(super) async fn verify<'t>(
             return Err(reject(unaccepted(form)));
         }
         Some(Payload::Streaming(form)) if scope.takes_chunks() && Chunked::reads(form) => {
-            let signature = check(claim, Payload::Streaming(form))?;
+            let signature = check(claim, Payload::Streaming(form), ledger)?;
             let chunked =
                 Chunked::read(&parts.headers, form, signature.chain(&key(signature.claim()))).map_err(reject)?;
             (signature, VerifiedBody::Chunked(Box::new(chunked)))
         }
         Some(Payload::Streaming(form @ Streaming::Events)) if scope.takes_events(parts) => {
-            let signature = check(claim, Payload::Streaming(form))?;
+            let signature = check(claim, Payload::Streaming(form), ledger)?;
             let chain = signature.chain(&key(signature.claim())).of_events(secret);
             (signature, VerifiedBody::Events(chain))
         }
         Some(Payload::Streaming(form)) => return Err(reject(unaccepted(form))),
     };
-    ledger.proves(&live.grant);
     Ok(Verified { proof: Proof::Signature(signature), scope, live, body })
 }
 
@@ -165,28 +185,38 @@ fn unaccepted(form: Streaming) -> Refusal {
 }
 
 pub(super) async fn hold(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger, why: For) -> Result<Held, Rejection> {
-    let held = deps.live.load_full().budget.hold(upload, why).await.map_err(|error| {
-        if let HoldError::Broken(error) = &error {
-            ledger.broke_off(error);
-        }
-        let cause = error.to_string();
-        let refusal = match error {
-            HoldError::TooLarge { limit, setting } => Refusal::BodyTooLarge { limit, setting },
-            HoldError::NoMemory | HoldError::Spool(SpoolError::NoRoom) => {
-                unavailable("too many large requests at one time; try again")
-            }
-            HoldError::Spool(SpoolError::Disk(error)) if is_full(&error) => {
-                unavailable("the disk that large requests are kept on is full; tell your administrator")
-            }
-            HoldError::Spool(SpoolError::Disk(_)) => {
-                unavailable("large requests can't be kept on disk; tell your administrator")
-            }
-            HoldError::Broken(_) | HoldError::Stalled => Refusal::Malformed { what: cause.clone() },
-        };
-        Stage::Verify.fails(refusal, cause)
-    })?;
+    let held = deps.live.load_full().budget.hold(upload, why).await.map_err(|error| not_here(error, ledger))?;
     ledger.took(held.length());
     Ok(held)
+}
+
+async fn digest(deps: &Deps, upload: &mut Upload, ledger: &mut Ledger) -> Result<[u8; 32], Rejection> {
+    let digest = deps.live.load_full().budget.digest(upload).await;
+    let (sha256, length) = digest.map_err(|error| not_here(error, ledger))?;
+    ledger.took(length);
+    Ok(sha256)
+}
+
+/// For a body that is needed and could not be had.
+fn not_here(error: HoldError, ledger: &mut Ledger) -> Rejection {
+    if let HoldError::Broken(error) = &error {
+        ledger.broke_off(error);
+    }
+    let cause = error.to_string();
+    let refusal = match error {
+        HoldError::TooLarge { limit, setting } => Refusal::BodyTooLarge { limit, setting },
+        HoldError::NoMemory | HoldError::Spool(SpoolError::NoRoom) => {
+            unavailable("too many large requests at one time; try again")
+        }
+        HoldError::Spool(SpoolError::Disk(error)) if is_full(&error) => {
+            unavailable("the disk that large requests are kept on is full; tell your administrator")
+        }
+        HoldError::Spool(SpoolError::Disk(_)) => {
+            unavailable("large requests can't be kept on disk; tell your administrator")
+        }
+        HoldError::Broken(_) | HoldError::Stalled | HoldError::TooSlow => Refusal::Malformed { what: cause.clone() },
+    };
+    Stage::Verify.fails(refusal, cause)
 }
 
 fn unavailable(reason: &str) -> Refusal {

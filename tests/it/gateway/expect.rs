@@ -57,7 +57,8 @@ async fn a_client_that_waits_is_not_asked_for_a_body_that_can_go_nowhere() {
     client.ends().await;
 }
 
-/// A grant that does not cover the call costs no body, in whichever form it would come.
+/// A grant that does not cover the call costs no body, in whichever form it would come, where the signature can be verified
+/// without it. Where it can't, see `held`: nobody learns what becomes of a key but its owner.
 #[tokio::test]
 async fn a_client_that_waits_is_not_asked_for_a_body_that_the_grant_does_not_cover() {
     let site = Site::start().await;

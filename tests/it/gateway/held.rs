@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use csg::model::Grant;
+
 use super::{LIST_TABLES, head_of};
-use crate::harness::{Answer, DYNAMODB, LAMBDA, SNS, Site, skip};
+use crate::harness::{Answer, DYNAMODB, Key, LAMBDA, SNS, Signed, Site, Tls, skip};
+
+/// The largest body that the tests below hold in memory.
+const LARGE: usize = 20 * 1024;
 
 fn assert_too_large(answer: &Answer) {
     assert_eq!((answer.status(), answer.head.header("x-amzn-errortype")), (413, Some("RequestEntityTooLarge")));
@@ -105,15 +110,10 @@ async fn a_body_in_tiny_chunks_takes_no_more_room_than_another() {
 
 #[tokio::test]
 async fn all_held_bodies_together_have_a_bound() {
-    let site = Site::with(|plan| plan.config.max_buffered_body = 4096).await;
-    let head = head_of(LIST_TABLES);
+    let site = Site::with(|plan| plan.config.max_buffered_body = LARGE as u64).await;
     let mut holders = Vec::new();
-    for _ in 0..16 {
-        let request = site.key.sign_with_body(&format!("{head}\nExpect: 100-continue"), vec![b' '; 4096]);
-        let mut client = site.tunnel(DYNAMODB).await;
-        client.send(&request.head).await;
-        assert_eq!(client.head().await.status(), 100);
-        holders.push((client, request));
+    for machine in [2, 3, 4, 5].repeat(4) {
+        holders.push(holder(&site, machine, &site.key).await);
     }
     let mut late = site.tunnel(DYNAMODB).await;
     late.send(site.key.sign(LIST_TABLES).bytes()).await;
@@ -121,15 +121,13 @@ async fn all_held_bodies_together_have_a_bound() {
     assert!(late.is_quiet().await && site.cloud.is_quiet().await);
     first.send(&request.body).await;
     let call = site.cloud.call().await;
-    assert_eq!(call.head.header("content-length"), Some("4096"));
+    assert_eq!(call.head.header("content-length"), Some(&*LARGE.to_string()));
     call.ok().await;
     assert_eq!(first.answer().await.status(), 200);
     // Its place is free, so the late one has its turn.
     site.cloud.call().await.ok().await;
     assert_eq!(late.answer().await.status(), 200);
-    first
-        .send([site.key.sign_with_body(&format!("{head}\nExpect: 100-continue"), vec![b' '; 4096]).head].concat())
-        .await;
+    first.send(&request.head).await;
     assert_eq!(first.head().await.status(), 100);
 
     // Full again: who waits for too long is told to come back.
@@ -140,7 +138,137 @@ async fn all_held_bodies_together_have_a_bound() {
     site.cloud.call().await.ok().await;
     assert_eq!(other.answer().await.status(), 200);
     skip(Duration::from_secs(11)).await;
-    let answer = late.answer().await;
+    assert_come_back(&late.answer().await);
+}
+
+/// Whoever knows an access key id, and ids are no secret, can begin bodies and never end them.
+#[tokio::test]
+async fn one_machine_leaves_the_others_their_room() {
+    let site = Site::with(|plan| plan.config.max_buffered_body = LARGE as u64).await;
+    let wrong = Key { secret: "wrong".to_owned(), ..site.key.clone() };
+    let mut holders = Vec::new();
+    for _ in 0..4 {
+        holders.push(holder(&site, 2, &wrong).await);
+    }
+    let mut more = site.tunnel_from(2, DYNAMODB).await;
+    more.send(site.key.sign(LIST_TABLES).bytes()).await;
+    assert!(more.is_quiet().await);
+    let mut other = site.tunnel_from(3, DYNAMODB).await;
+    other.send(site.key.sign(LIST_TABLES).bytes()).await;
+    site.cloud.call().await.ok().await;
+    assert_eq!(other.answer().await.status(), 200);
+    skip(Duration::from_secs(11)).await;
+    assert_come_back(&more.answer().await);
+}
+
+/// The same with files: room for four, of which a machine has one.
+#[tokio::test]
+async fn one_machine_leaves_the_others_their_room_on_the_disk() {
+    /// More than waits in the buffers of sockets.
+    const FILE: usize = 16 * 1024 * 1024;
+    let site = Site::with(|plan| {
+        plan.config.max_buffered_body = LARGE as u64;
+        plan.config.spool.max_body = FILE as u64;
+        plan.config.spool.max_total = 4 * FILE as u64;
+    })
+    .await;
+    let request = site.key.sign_with_body(head_of(LIST_TABLES), vec![b' '; FILE]);
+    let mut first = site.tunnel_from(2, DYNAMODB).await;
+    first.send(request.bytes()).await;
+    // The cloud has been asked, and takes nothing yet.
+    let mut call = site.cloud.call().await;
+    let mut second = site.tunnel_from(2, DYNAMODB).await;
+    second.send(request.bytes()).await;
+    assert_come_back(&second.answer().await);
+    let mut other = site.tunnel_from(3, DYNAMODB).await;
+    other.send(request.bytes()).await;
+    let mut others = site.cloud.call().await;
+    assert_eq!(others.whole_body().await.len(), FILE);
+    others.ok().await;
+    assert_eq!(other.answer().await.status(), 200);
+    assert_eq!(call.whole_body().await.len(), FILE);
+    call.ok().await;
+    assert_eq!(first.answer().await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_given_up() {
+    let site = Site::start().await;
+    let (mut client, request) = holder(&site, 1, &site.key).await;
+    let pieces: Vec<_> = request.body.chunks(1).take(3).collect();
+    for piece in pieces {
+        client.send(piece).await;
+        assert!(client.is_quiet().await);
+        skip(Duration::from_secs(11)).await;
+    }
+    let answer = client.answer().await;
+    assert_eq!(answer.status(), 400);
+    assert!(answer.text().contains("less than 16 KiB a second"), "{}", answer.text());
+}
+
+/// Half a mebibyte has earned half a minute more.
+#[tokio::test]
+async fn a_body_that_keeps_coming_has_its_time() {
+    let site = Site::start().await;
+    let mut client = site.tunnel(DYNAMODB).await;
+    let request = site.key.sign_with_body(head_of(LIST_TABLES), vec![b' '; 600_000]);
+    client.send(&request.head).await;
+    let (begun, rest) = request.body.split_at(599_998);
+    let mut pieces = vec![begun];
+    pieces.extend(rest.chunks(1));
+    for piece in pieces {
+        client.send(piece).await;
+        if piece != &rest[1..] {
+            assert!(client.is_quiet().await);
+            skip(Duration::from_secs(20)).await;
+        }
+    }
+    let mut call = site.cloud.call().await;
+    assert_eq!(call.whole_body().await.len(), 600_000);
+}
+
+/// What is refused in any case is only hashed: whose it is has to be known before anybody is told why.
+#[tokio::test]
+async fn a_body_of_access_that_does_not_stand_takes_no_room() {
+    let site = Site::with(|plan| plan.config.max_buffered_body = LARGE as u64).await;
+    let wrong = Key { secret: "wrong".to_owned(), ..site.key.clone() };
+    let ended = Grant { active: false, ..site.grant() };
+    for (grant, words) in
+        [(ended, "Client is not Active"), (site.only(&["route53"]), "Client is unknown or has no access to service")]
+    {
+        site.publish([grant]);
+        let mut holders = Vec::new();
+        for key in [&site.key, &wrong].repeat(9) {
+            holders.push((holder(&site, 1, key).await, key));
+        }
+        for ((mut client, request), key) in holders {
+            client.send(&request.body).await;
+            let answer = client.answer().await;
+            assert_eq!(answer.status(), 403);
+            let text = answer.text();
+            assert_eq!(text.contains(words), key.secret == site.key.secret, "{text}");
+            assert_eq!(text.contains("signature we calculated does not match"), key.secret == wrong.secret, "{text}");
+        }
+    }
+    let records = site.records(36).await;
+    let proven = records.iter().filter(|record| record.user.is_some()).count();
+    assert_eq!(proven, 18, "whose signature was right is known");
+    let named = records.iter().filter(|record| record.operation.as_deref() == Some("ListTables")).count();
+    assert_eq!(named, 18);
+    assert!(site.cloud.is_quiet().await);
+}
+
+/// A client that has announced the largest body there may be with `key`, and has been asked for it.
+async fn holder(site: &Site, machine: u8, key: &Key) -> (Tls, Signed) {
+    let head = head_of(LIST_TABLES);
+    let request = key.sign_with_body(&format!("{head}\nExpect: 100-continue"), vec![b' '; LARGE]);
+    let mut client = site.tunnel_from(machine, DYNAMODB).await;
+    client.send(&request.head).await;
+    assert_eq!(client.head().await.status(), 100);
+    (client, request)
+}
+
+fn assert_come_back(answer: &Answer) {
     assert_eq!((answer.status(), answer.head.header("x-amzn-errortype")), (503, Some("ServiceUnavailable")));
     assert!(answer.text().contains("too many large requests at one time"), "{}", answer.text());
 }

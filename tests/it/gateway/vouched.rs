@@ -2,7 +2,7 @@
 //! them, or nobody does.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use csg::model::Outcome;
+use csg::model::{Grant, Outcome};
 
 use crate::harness::{Answer, DYNAMODB, Head, S3, Site, Tls, Wire, handshake, within};
 
@@ -44,6 +44,30 @@ async fn refused(site: &Site, client: &mut Tls, request: &str) -> Answer {
 fn assert_says(answer: &Answer, status: u16, words: &str) {
     assert_eq!(answer.status(), status, "{}", answer.text());
     assert!(answer.text().contains(words), "{words:?} is not in {}", answer.text());
+}
+
+/// The body would have to be read to know what is called, and can't change the answer.
+#[tokio::test]
+async fn a_body_of_access_that_does_not_stand_is_not_asked_for() {
+    const STS: &str = "sts.us-east-1.amazonaws.com";
+    let site = Site::start().await;
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {STS}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\
+         Expect: 100-continue\r\n\r\n"
+    );
+    for (grant, words) in [
+        (Grant { active: false, ..site.grant() }, "Client is not Active"),
+        (site.only(&["route53"]), "Client is unknown or has no access to service"),
+    ] {
+        let mut client = vouched(&site, STS).await;
+        site.publish([grant]);
+        assert_says(&refused(&site, &mut client, &request).await, 403, words);
+        site.publish([site.grant()]);
+    }
+    for record in site.records(2).await {
+        assert_eq!(record.access_key_id.unwrap().as_str(), site.key.id);
+        assert_eq!(record.request.unwrap().as_str(), "request-1");
+    }
 }
 
 #[tokio::test]

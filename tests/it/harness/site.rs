@@ -22,7 +22,7 @@ use rustls::{
 };
 use tempfile::TempDir;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use tokio_rustls::TlsConnector;
@@ -183,12 +183,22 @@ impl Site {
 
     /// A connection to the gateway's port.
     pub(crate) async fn connect(&self) -> Wire<TcpStream> {
-        Wire::new(within("connecting", TcpStream::connect(self.address)).await.unwrap())
+        self.connect_from(1).await
+    }
+
+    /// The same from one of this machine's many addresses: 127.0.0.`machine`.
+    async fn connect_from(&self, machine: u8) -> Wire<TcpStream> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, machine], 0))).unwrap();
+        Wire::new(within("connecting", socket.connect(self.address)).await.unwrap())
     }
 
     /// A connection to the gateway's port, after CONNECT to `host`.
     pub(crate) async fn proxied(&self, host: &str) -> Wire<TcpStream> {
-        let mut wire = self.connect().await;
+        Self::proxy(self.connect().await, host).await
+    }
+
+    async fn proxy(mut wire: Wire<TcpStream>, host: &str) -> Wire<TcpStream> {
         wire.send(format!("CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n")).await;
         let head = wire.head().await;
         assert_eq!(head.status(), 200, "{head:?}");
@@ -199,6 +209,12 @@ impl Site {
     pub(crate) async fn tunnel(&self, host: &str) -> Tls {
         let config = self.client();
         within("the TLS handshake", handshake(self.proxied(host).await, config, host)).await.unwrap()
+    }
+
+    /// The same from 127.0.0.`machine`.
+    pub(crate) async fn tunnel_from(&self, machine: u8, host: &str) -> Tls {
+        let wire = Self::proxy(self.connect_from(machine).await, host).await;
+        within("the TLS handshake", handshake(wire, self.client(), host)).await.unwrap()
     }
 
     /// The same for a client that offers HTTP/2 before HTTP/1.1.
