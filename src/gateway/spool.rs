@@ -235,14 +235,18 @@ fn open_and_unlink(directory: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn spool(directory: &Path, max_total: u64) -> Spool {
         Spool::new(&SpoolConfig { directory: directory.join("a/spool"), max_body: 1 << 40, max_total })
     }
 
     async fn sealed(spool: &Spool, data: &[u8], piece: usize) -> Result<Sealed, SpoolError> {
-        let mut writer = spool.begin().await?;
+        let mut writer = spool.begin(CLIENT).await?;
         for piece in data.chunks(piece) {
             writer = writer.push(Bytes::copy_from_slice(piece)).await?;
         }
@@ -324,11 +328,11 @@ mod tests {
     async fn a_disk_that_takes_nothing_is_told() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("a"), "a file in the way").unwrap();
-        assert!(matches!(spool(directory.path(), 1 << 30).begin().await, Err(SpoolError::Disk(_))));
+        assert!(matches!(spool(directory.path(), 1 << 30).begin(CLIENT).await, Err(SpoolError::Disk(_))));
         // A device that is always full (man 4 full).
         let mut writer =
             Spool::new(&SpoolConfig { directory: directory.path().to_owned(), max_body: 1, max_total: 1 << 30 })
-                .begin()
+                .begin(CLIENT)
                 .await
                 .unwrap();
         writer.sealed.file = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
