@@ -7,9 +7,11 @@ and checked here with another library, by the algorithm that AWS's SDKs publish.
 import hashlib
 import hmac
 import itertools
+import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -127,6 +129,37 @@ def test_it_ends_by_itself(presign: Callable[..., str], http: urllib3.ProxyManag
     url = presign("get_object", expires=2, Key="short")
     wait_until(lambda: http.request("GET", url).status == 403, 20, "the URL outlives its end")
     assert b"Request has expired" in http.request("GET", url).data
+
+
+@pytest.mark.parametrize("signature", ["sigv2", "sigv4"])
+def test_the_quarter_of_an_hour_is_for_headers(
+    signature: str, team: Team, s3_key: Key, http: urllib3.ProxyManager, cloud: StrictMoto
+) -> None:
+    """Made 20 minutes ago, and days ago: good for as long as it says, which is a week at most."""
+    way = Way(team.gateway.proxy_url, team.gateway.ca, s3_key)
+    client = way.boto3("s3", s3={"addressing_style": "path"}, signature_version=VERSIONS[signature])
+    for ago, expires, status in (
+        (timedelta(minutes=20), timedelta(minutes=30), 200),
+        (timedelta(days=6, hours=23), timedelta(days=7), 200),
+        (timedelta(minutes=20), timedelta(minutes=19), 403),
+        (timedelta(days=7, minutes=1), timedelta(days=7), 403),
+    ):
+        seen, made = len(cloud.verdicts()), datetime.now(UTC).replace(tzinfo=None) - ago
+        seconds = expires // timedelta(seconds=1)
+        with (
+            mock.patch("botocore.auth.get_current_datetime", lambda *_, made=made, **__: made),
+            mock.patch("time.time", lambda made=made: made.replace(tzinfo=UTC).timestamp()),
+        ):
+            url = client.generate_presigned_url("list_objects_v2", {"Bucket": BUCKET}, ExpiresIn=seconds)
+        if signature == "sigv4":
+            assert made.strftime("X-Amz-Date=%Y%m%dT%H%M") in url
+        else:
+            ends = int((made + expires).replace(tzinfo=UTC).timestamp())
+            assert abs(int(re.findall(r"Expires=(\d+)", url)[0]) - ends) <= 1
+        got = http.request("GET", url)
+        assert got.status == status, (ago, expires, got.data)
+        assert (b"Request has expired" in got.data) == (status == 403)
+        assert len(cloud.verdicts()) - seen == (status == 200)
 
 
 def test_it_ends_with_its_access(team: Team, http: urllib3.ProxyManager) -> None:
