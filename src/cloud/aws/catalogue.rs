@@ -120,10 +120,11 @@ pub struct CatalogueError {
     what: &'static str,
 }
 
+const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.tsv.deflate"));
+
 static EMBEDDED: LazyLock<Catalogue> = LazyLock::new(|| {
-    let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.tsv.deflate"));
-    let mut text = String::with_capacity(packed.len() * 8);
-    let unpacked = DeflateDecoder::new(packed).read_to_string(&mut text).ok().map(|_| text);
+    let mut text = String::with_capacity(PACKED.len() * 8);
+    let unpacked = DeflateDecoder::new(PACKED).read_to_string(&mut text).ok().map(|_| text);
     #[expect(clippy::expect_used, reason = "the data is part of the program, and a test reads it")]
     Catalogue::parse(unpacked.expect("the embedded catalogue is whole").leak()).expect("the catalogue is readable")
 });
@@ -366,6 +367,7 @@ mod tests {
         assert_eq!(catalogue.service("ses").unwrap().name, "Simple Email Service (SES)");
         let domains = catalogue.permitted_domains();
         assert!(domains.contains(&"amazonaws.com") && domains.contains(&"api.aws"), "{domains:?}");
+        assert!(PACKED.len() < 300_000, "{} bytes in the executable", PACKED.len());
     }
 
     /// credentials.tsv says which; what matters most stands here too.
