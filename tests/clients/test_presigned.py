@@ -162,6 +162,22 @@ def test_the_quarter_of_an_hour_is_for_headers(
         assert len(cloud.verdicts()) - seen == (status == 200)
 
 
+@pytest.mark.parametrize("region", ["eu-west-1", "ap-southeast-3"])
+def test_buckets_elsewhere(region: str, team: Team, s3_key: Key, http: urllib3.ProxyManager, cloud: StrictMoto) -> None:
+    """By default, boto3 presigns them at the global host, and signs for their region."""
+    client = Way(team.gateway.proxy_url, team.gateway.ca, s3_key).boto3("s3", region, signature_version="s3v4")
+    for operation, method in (("put_object", "PUT"), ("get_object", "GET")):
+        url = client.generate_presigned_url(operation, {"Bucket": BUCKET, "Key": f"of {region}"})
+        assert urlsplit(url).hostname == STYLES["virtual"] and f"%2F{region}%2Fs3%2F" in url
+        got = http.request(method, url, body=region.encode() if method == "PUT" else None)
+        assert got.status == 200, got.data
+        verdict = cloud.verdicts()[-1]
+        assert (verdict["key"], verdict["scope"].split("/")[1]) == (REAL_KEY.id, region)
+    assert got.data == region.encode()
+    other = http.request("GET", url.replace(f"%2F{region}%2F", "%2Fcn-north-1%2F"))
+    assert (other.status, b"Credential should be scoped to a valid region" in other.data) == (403, True), other.data
+
+
 def test_it_ends_with_its_access(team: Team, http: urllib3.ProxyManager) -> None:
     key = team.grant("s3")
     way = Way(team.gateway.proxy_url, team.gateway.ca, key)

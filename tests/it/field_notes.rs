@@ -81,7 +81,7 @@ fn has_test(path: &str, source: &str, name: &str) -> bool {
     else {
         return false;
     };
-    if path.ends_with(".py") {
+    if Path::new(path).extension().is_some_and(|kind| kind == "py") {
         // A function within another one is none.
         let is_suite = path.rsplit('/').next().is_some_and(|file| file.starts_with("test_"));
         return is_suite && name.starts_with("test_") && lines[at].starts_with("def ");
