@@ -707,7 +707,7 @@ mod tests {
             assert_eq!(host.claim(service, region).unwrap_err().to_string(), words);
         }
         let global = self::host("bucket.s3.amazonaws.com").unwrap();
-        for region in ["cn-north-1", "us-nowhere-1", ""] {
+        for region in ["cn-north-1", "us-gov-west-1", "us-nowhere-1", ""] {
             assert!(global.claim("s3", region).is_err(), "{region} is not of this partition");
         }
         assert!(self::host("bucket.s3.eu-west-1.amazonaws.com").unwrap().claim("s3", "us-east-1").is_err());
