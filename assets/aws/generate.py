@@ -184,7 +184,7 @@ def listed(model, partition_of):
 def known_by_hand(service, world):
     """Hosts that no model and no rule tells, from hosts.tsv."""
     found = set()
-    for _, template, name, places, *signs in (line for line in table("hosts.tsv") if line[0] == service):
+    for _, template, name, places in (line for line in table("hosts.tsv") if line[0] == service):
         for partition, (suffixes, global_region, regions) in world.items():
             if places not in ("*", partition):
                 continue
@@ -194,8 +194,7 @@ def known_by_hand(service, world):
                     host = host.replace(label, stand_in)
                 for region in regions if "{region}" in host else [None]:
                     if "{d" not in host:
-                        signed_for = regions if signs == ["?"] else [region or global_region]
-                        found |= {(host.replace("{region}", region or ""), name, one, partition) for one in signed_for}
+                        found.add((host.replace("{region}", region or ""), name, region or global_region, partition))
     return found
 
 
