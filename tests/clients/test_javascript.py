@@ -18,6 +18,8 @@ from harness.gateway import NINE_SERVICES, Team
 from harness.paths import CLIENTS
 
 LEAST_OPERATIONS = 4  # create, list, read, delete
+# What this SDK signs beyond what it has to: none of it may be touched before it is verified, and it is signed again.
+SIGNED_ALONG = {"amz-sdk-invocation-id", "amz-sdk-request", "x-amz-user-agent"}
 
 
 def node(way: Way, script: str, **extra: str) -> list[str]:
@@ -52,6 +54,8 @@ def test_service(service: str, way: Way, role: str, code: str, cloud: StrictMoto
     for verdict in verdicts:
         assert "refused" not in verdict, verdict
         assert (verdict["key"], verdict["scope"].split("/")[2]) == (REAL_KEY.id, service)
+        assert set(verdict["signed_headers"]) >= SIGNED_ALONG
+        assert verdict["method"] != "POST" or "content-length" in verdict["signed_headers"]
 
 
 def test_a_refusal_is_a_typed_error_and_not_tried_again(team: Team, way: Way):

@@ -118,7 +118,11 @@ def test_go_v1(through: Way, arrived: Callable, tmp_path: Path):
     build = ["go", "build", "-o", tmp_path / "v1", CLIENTS / "go/v1.go"]
     subprocess.run(build, check=True, env={**os.environ, **libraries})
     run(through, tmp_path / "v1", f"go-{uuid.uuid4().hex[:8]}")
-    assert services(arrived()) == {"dynamodb", "s3", "sns"}
+    verdicts = arrived()
+    assert services(verdicts) == {"dynamodb", "s3", "sns"}
+    # It signs these, too, so that nothing on the way may change them.
+    signed = {name for verdict in verdicts if verdict["method"] == "POST" for name in verdict["signed_headers"]}
+    assert {"accept-encoding", "content-length"} <= signed
 
 
 # --- Unsigned by design ---------------------------------------------------------------------------------------------

@@ -72,6 +72,8 @@ TARGETS = [
     "/prod/a:b@c!d$e&f'g(h)*i,j;k=l",
     "/prod/a?b=c&b=a&B=&d",
     "/prod/a?x=%2F%2B%20&y=a%2Fb%3Fc",
+    # In the order of what is written, which is not that of what it means: %2F before "-", %7B before "a".
+    "/prod/a?x-=1&x%2F=2&x=3&x%20=4&x=%7B&x=a&x=-&x=%2F",
     "/@connections/abc%3D",
 ]
 

@@ -7,9 +7,11 @@ and checked here with another library, by the algorithm that AWS's SDKs publish.
 import hashlib
 import hmac
 import itertools
+import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -127,6 +129,56 @@ def test_it_ends_by_itself(presign: Callable[..., str], http: urllib3.ProxyManag
     url = presign("get_object", expires=2, Key="short")
     wait_until(lambda: http.request("GET", url).status == 403, 20, "the URL outlives its end")
     assert b"Request has expired" in http.request("GET", url).data
+
+
+@pytest.mark.parametrize("signature", ["sigv2", "sigv4"])
+def test_the_quarter_of_an_hour_is_for_headers(
+    signature: str, team: Team, s3_key: Key, http: urllib3.ProxyManager, cloud: StrictMoto
+) -> None:
+    """Made 20 minutes ago, and days ago: good for as long as it says, which is a week at most."""
+    way = Way(team.gateway.proxy_url, team.gateway.ca, s3_key)
+    client = way.boto3("s3", s3={"addressing_style": "path"}, signature_version=VERSIONS[signature])
+    for ago, expires, status in (
+        (timedelta(minutes=20), timedelta(minutes=30), 200),
+        (timedelta(days=6, hours=23), timedelta(days=7), 200),
+        (timedelta(minutes=20), timedelta(minutes=19), 403),
+        (timedelta(days=7, minutes=1), timedelta(days=7), 403),
+    ):
+        seen, made = len(cloud.verdicts()), datetime.now(UTC).replace(tzinfo=None) - ago
+        seconds = expires // timedelta(seconds=1)
+        with (
+            mock.patch("botocore.auth.get_current_datetime", lambda *_, made=made, **__: made),
+            mock.patch("time.time", lambda made=made: made.replace(tzinfo=UTC).timestamp()),
+        ):
+            url = client.generate_presigned_url("list_objects_v2", {"Bucket": BUCKET}, ExpiresIn=seconds)
+        if signature == "sigv4":
+            assert made.strftime("X-Amz-Date=%Y%m%dT%H%M") in url
+        else:
+            ends = int((made + expires).replace(tzinfo=UTC).timestamp())
+            assert abs(int(re.findall(r"Expires=(\d+)", url)[0]) - ends) <= 1
+        got = http.request("GET", url)
+        assert got.status == status, (ago, expires, got.data)
+        assert (b"Request has expired" in got.data) == (status == 403)
+        assert len(cloud.verdicts()) - seen == (status == 200)
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "ap-southeast-3"])
+def test_buckets_elsewhere(region: str, team: Team, s3_key: Key, http: urllib3.ProxyManager, cloud: StrictMoto) -> None:
+    """By default, boto3 presigns them at the global host, and signs for their region."""
+    client = Way(team.gateway.proxy_url, team.gateway.ca, s3_key).boto3("s3", region, signature_version="s3v4")
+    for operation, method in (("put_object", "PUT"), ("get_object", "GET")):
+        url = client.generate_presigned_url(operation, {"Bucket": BUCKET, "Key": f"of {region}"})
+        assert urlsplit(url).hostname == f"{BUCKET}.s3.amazonaws.com" and f"%2F{region}%2Fs3%2F" in url
+        got = http.request(method, url, body=region.encode() if method == "PUT" else None)
+        assert got.status == 200, got.data
+        verdict = cloud.verdicts()[-1]
+        assert (verdict["key"], verdict["scope"].split("/")[1]) == (REAL_KEY.id, region)
+    assert got.data == region.encode()
+    seen = len(cloud.verdicts())
+    for elsewhere in ("cn-north-1", "us-gov-west-1"):
+        other = http.request("GET", url.replace(f"%2F{region}%2F", f"%2F{elsewhere}%2F"))
+        assert other.status in (400, 403) and b"'us-east-1'" in other.data, other.data
+    assert len(cloud.verdicts()) == seen, "regions of other partitions"
 
 
 def test_it_ends_with_its_access(team: Team, http: urllib3.ProxyManager) -> None:

@@ -6,7 +6,8 @@ can't be run where Maven, Terraform's registry and Docker's are out of reach:
 
 - Java: not the SDK, but the very command of the tab, which starts a program that uses proxy and trust store as the SDK
   does. A gateway's refusal of its unsigned call shows that both are right.
-- Terraform: not the provider. Terraform itself reads the file, if it is there.
+- Terraform: not the provider. Terraform itself reads the file, if it is there, and keeps its state in S3, for which it has the
+  same settings and the same library.
 - Docker: not the container. What docker is told is written down and done without it: its variables, its mount, its
   command, and nothing else.
 """
@@ -26,6 +27,7 @@ import pytest
 from harness.clients import without_presets
 from harness.cloud import REAL_KEY, Key, StrictMoto
 from harness.gateway import NINE_SERVICES, Team
+from harness.pages import blocks
 from harness.paths import CLIENTS, REPOSITORY
 from harness.visitor import Texts, visitor
 
@@ -78,6 +80,7 @@ class SetUp:
                 "HOME": str(self.home),
                 "PATH": f"{bin_folder}:{os.environ['PATH']}",
                 "AWS_SESSION_TOKEN": "of another day",
+                "AWS_CA_BUNDLE": "/of/another/place.pem",
                 "AWS_EC2_METADATA_DISABLED": "true",
                 **extra,
             },
@@ -129,7 +132,7 @@ def reaches(cloud: StrictMoto) -> Callable[[str], None]:
     return check
 
 
-@pytest.mark.parametrize("service", NINE_SERVICES)
+@pytest.mark.parametrize("service", [*NINE_SERVICES, "s3"])
 def test_environment_and_the_command_to_test_it(service: str, set_up: Callable, reaches: Callable):
     it = set_up(service)
     it.run(it.commands("Environment") + it.test_it)
@@ -156,7 +159,7 @@ def test_aws_cli(program: str, set_up: Callable, reaches: Callable):
     reaches("dynamodb")
 
 
-@pytest.mark.parametrize("service", NINE_SERVICES)
+@pytest.mark.parametrize("service", [*NINE_SERVICES, "s3"])
 def test_boto3(service: str, set_up: Callable, reaches: Callable):
     it = set_up(service)
     assert it.installs("boto3") == ["pip install boto3"]
@@ -234,6 +237,25 @@ public class App {
 """
 
 
+@pytest.mark.skipif(not shutil.which("rclone"), reason="no rclone")
+def test_rclone(set_up: Callable, reaches: Callable):
+    it = set_up("s3")
+    it.run(it.commands("rclone"))
+    reaches("s3")
+    # Why it takes that variable away: rclone gives up where it is set, even to the right file.
+    also_set = it.commands("rclone").replace("unset AWS_CA_BUNDLE", 'export AWS_CA_BUNDLE="$HOME/.csg/ca.pem"')
+    done = it.try_to(also_set)
+    assert done.returncode != 0 and "unable to load custom CA bundle" in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("s3cmd"), reason="no s3cmd")
+def test_s3cmd(set_up: Callable, reaches: Callable):
+    it = set_up("s3")
+    it.run(it.commands("s3cmd"))
+    reaches("s3")
+    assert (it.home / ".csg/s3cmd.conf").stat().st_mode & 0o077 == 0, "the secret is in it"
+
+
 @pytest.mark.skipif(not shutil.which("javac"), reason="no Java")
 def test_java(set_up: Callable):
     it = set_up("dynamodb")
@@ -257,6 +279,33 @@ def test_terraform(set_up: Callable):
     if shutil.which("terraform"):
         (it.home / "csg.tf").write_text(provider)
         assert it.run("terraform fmt -check -diff csg.tf").stdout == ""
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="no Terraform")
+def test_terraform_with_its_state_in_s3(set_up: Callable, cloud: StrictMoto, team: Team):
+    """What is built into Terraform itself calls S3, as the page for administrators has it; beside the other tab's variables."""
+    it = set_up("s3")
+    [state] = [block.text for block in blocks(REPOSITORY / "docs/clients.md") if block.place == "state"]
+    bucket = "terraform-state"
+    for name, value in (("BUCKET", bucket), ("http://gateway.example.com:3128", team.gateway.proxy_url)):
+        assert name in state
+        state = state.replace(name, value)
+    (it.home / "state.tf").write_text(state + 'resource "terraform_data" "it" {\n  input = "kept"\n}\n')
+    plain = {"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}
+    assert it.run("terraform fmt -check -diff state.tf", **plain).stdout == ""
+    seen = len(cloud.verdicts())
+    make = f"aws s3api create-bucket --bucket {bucket} --create-bucket-configuration LocationConstraint={REGION}\n"
+    keys = it.commands("Environment")
+    it.run(keys + make + "terraform init -input=false\nterraform apply -input=false -auto-approve", **plain)
+    state = it.run(f"{keys}aws s3 cp s3://{bucket}/terraform.tfstate -").stdout
+    assert '"kept"' in state
+    # Its proxy and CA are those of the file: it needs no variable for them.
+    told = it.run(keys + "unset HTTPS_PROXY AWS_CA_BUNDLE\nterraform state list", **plain)
+    assert told.stdout == "terraform_data.it\n"
+    verdicts = cloud.verdicts()[seen:]
+    assert {verdict.get("key") for verdict in verdicts} == {REAL_KEY.id}, verdicts
+    by_terraform = [verdict for verdict in verdicts if "tfstate" in verdict["target"]]
+    assert {"GET", "PUT", "DELETE"} <= {verdict["method"] for verdict in by_terraform}
 
 
 def test_docker(set_up: Callable, reaches: Callable):

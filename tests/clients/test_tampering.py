@@ -7,13 +7,16 @@ see it; in moto, behind the strict verifier, the object must not exist afterward
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from harness.certificates import CloudCertificates
+from harness.checksums import BEYOND_PYTHON, upload_with_checksums
 from harness.chunks import HOST, SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER, Change, Chunk, Upload, flip, upload
 from harness.clients import Way
 from harness.cloud import Key, StrictMoto
+from harness.crt import CRT
 from harness.gateway import Gateway, Team
 from harness.process import wait_until
 from harness.recording import BROKEN_OFF, RecordingCloud
@@ -242,3 +245,23 @@ def test_a_length_that_is_not_that_of_the_data(form: str, announced: int, record
     answer = send(team.gateway, upload(key, "/tampered/lie", form, DATA, announced))
     assert answer is None or 400 <= answer.status < 500, answer
     assert_broken_off(recording, seen)
+
+
+@pytest.mark.skipif(not CRT.is_dir(), reason="there is no awscrt")
+def test_every_checksum_that_boto3_takes_from_aws_s_library(recorded: tuple, tmp_path: Path):
+    """The cloud gets the value that AWS's library computes, behind the very data; changed data it never gets whole."""
+    team, key, recording = recorded
+    seen, data = len(recording.arrivals), tmp_path / "data"
+    data.write_bytes(b"".join(DATA))
+    way = Way(team.gateway.proxy_url, team.gateway.ca, key)
+    told = upload_with_checksums(way, "tampered", data, *BEYOND_PYTHON)
+    arrived = {arrival.path: arrival for arrival in recording.arrivals[seen:] if "/right/" in arrival.path}
+    for algorithm in BEYOND_PYTHON:
+        arrival = arrived[f"/tampered/right/{algorithm}"]
+        assert (arrival.wrong, arrival.whole, arrival.body) == (None, True, data.read_bytes()), algorithm
+        assert arrival.payload == UNSIGNED_TRAILER
+        assert arrival.trailers == {f"x-amz-checksum-{algorithm.lower()}": told[algorithm]["value"]}
+        assert told[algorithm]["refused"] == "BadDigest"
+    for arrival in recording.arrivals[seen:]:
+        wait_until(lambda arrival=arrival: arrival.wrong or arrival.whole, 10, "the call to end")
+        assert arrival.whole == ("/right/" in arrival.path), arrival.path

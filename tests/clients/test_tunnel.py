@@ -235,6 +235,41 @@ def test_a_cloud_that_closes_kept_connections(scripted: Callable, make_gateway: 
             assert connection.request(list_tables(key)).status == 200
 
 
+def test_a_body_is_never_sent_twice(scripted: Callable, make_gateway: Callable):
+    """What streams can't be had again. Over connections that the cloud has closed meanwhile nothing of it is sent, so all
+    of it goes over another; once some has gone, the call is over, and it is the client that tries again."""
+    body, host, target = bytes(range(256)) * 4096, "glacier.us-east-1.amazonaws.com", "/-/vaults/papers/archives"
+    arrived: list[bytes] = []
+    cut = threading.Event()
+
+    def script(exchange: Exchange) -> None:
+        if cut.is_set():
+            arrived.append(exchange.reader.read(len(body) // 2))
+            exchange.connection.shutdown(socket.SHUT_RDWR)
+            raise ConnectionError
+        arrived.append(exchange.read_body())
+        exchange.answer()
+        exchange.connection.shutdown(socket.SHUT_RDWR)
+
+    cloud = scripted(script)
+    team = Team(make_gateway({"*.amazonaws.com": cloud.address}))
+    headers = {"X-Amz-Content-SHA256": calculate_sha256(io.BytesIO(body), as_hex=True)}
+    signed = signed_headers(team.grant("glacier"), "glacier", host, target=target, headers=headers, body=body)
+    sent = raw_request(signed, target=target, body=body)
+    for _ in range(10):
+        with tunnel(team.gateway.address, team.gateway.ca, host) as connection:
+            assert connection.request(sent).status == 200
+    assert arrived == [body] * 10
+    cut.set()
+    with tunnel(team.gateway.address, team.gateway.ca, host) as connection:
+        with contextlib.suppress(OSError):
+            connection.send(sent)
+        got = connection.response()
+    assert (got.status, got.headers["x-amzn-errortype"]) == (502, "ServiceUnavailable")
+    assert arrived[10:] == [body[: len(body) // 2]], "not a second time"
+    assert len(cloud.exchanges) == 11
+
+
 def test_an_answer_cut_short_by_the_cloud_is_cut_short_for_the_client(scripted: Callable, make_gateway: Callable):
     """Half an answer must never look like a whole one."""
 

@@ -6,7 +6,11 @@ moto stores what it is given; the judge before it checks every chunk's signature
 import base64
 import hashlib
 import hmac
+import io
+import os
 import subprocess
+import uuid
+import zipfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +30,9 @@ BUCKET = "uploads"
 CHUNK = 64 << 10
 PATTERN = bytes(range(251))
 SIZES = [0, 1, CHUNK, 200_000, 8 << 20]
+MOST_CODE = 50 << 20
+# What the gateway may grow by meanwhile, in MiB.
+MOST_FOR_CODE = 24
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +225,68 @@ def test_a_body_too_large_for_memory_goes_through_a_file(s3_way: Way, cloud: Str
     item = {"id": {"S": "1"}, "blob": {"B": bytes(13 << 20)}}
     refusal(client.put_item, TableName="nowhere", Item=item)
     assert payloads(cloud, seen) == ["hash"]
+
+
+@pytest.fixture
+def code() -> bytes:
+    """As large a package as Lambda takes directly: in JSON it becomes 67 MiB."""
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("app.py", "def handler(event, context): return event\n")
+        archive.writestr("model.bin", os.urandom(MOST_CODE - 1024))
+    assert MOST_CODE - 1024 < package.tell() <= MOST_CODE
+    return package.getvalue()
+
+
+def test_lambda_s_code(way: Way, team: Team, cloud: StrictMoto, role: str, code: bytes, request, say: Callable):
+    """Its calls declare no hash either, so all of it is held: in a file, which costs no memory. What is stored is what was
+    sent."""
+    if request.config.getoption("--straight"):
+        pytest.skip("it is the gateway's memory that is watched")
+    name, process, seen = f"large-{uuid.uuid4().hex[:8]}", team.gateway.running(), len(cloud.verdicts())
+    sha256 = base64.b64encode(hashlib.sha256(code).digest()).decode()
+    client = way.boto3("lambda", read_timeout=120, retries={"total_max_attempts": 1})
+    process.forget_peak()
+    before = process.status_kib("VmRSS")
+    made = client.create_function(
+        FunctionName=name, Runtime="python3.12", Role=role, Handler="app.handler", Code={"ZipFile": code}
+    )
+    assert (made["CodeSize"], made["CodeSha256"]) == (len(code), sha256)
+    again = client.update_function_code(FunctionName=name, ZipFile=code)
+    assert (again["CodeSize"], again["CodeSha256"]) == (len(code), sha256)
+    grown = (process.status_kib("VmHWM") - before) / 1024
+    say(f"Lambda's code of {len(code) / (1 << 20):.0f} MiB, twice: the gateway grew by {grown:.1f} MiB")
+    assert grown < MOST_FOR_CODE
+    assert payloads(cloud, seen) == ["hash", "hash"]
+    client.delete_function(FunctionName=name)
+
+
+def test_lambda_s_code_where_a_rule_looks_at_the_name(
+    make_gateway: Callable, cloud: StrictMoto, role: str, code: bytes
+):
+    """The name is in the body, so that has to be in memory: over the limit for that, the client is told which one it is,
+    and raising it helps."""
+    for limit, passes in (("16MiB", False), ("80MiB", True)):
+        team = Team(make_gateway({"*.amazonaws.com": cloud.address}, {"gateway": {"max_buffered_body": limit}}))
+        rule = {
+            "type": "csg.resource.name.prefix",
+            "status": "enforced",
+            "conditions": {"cloud": "aws", "service": "lambda", "operation": "CreateFunction"},
+            "value": "large-",
+        }
+        group = team.admin.post("/policy-groups", name="names", policies=[rule])
+        key = team.grant("lambda", policy_group=group["id"])
+        client = Way(team.gateway.proxy_url, team.gateway.ca, key).boto3("lambda", read_timeout=120)
+        name = f"large-{uuid.uuid4().hex[:8]}"
+        function = {"FunctionName": name, "Runtime": "python3.12", "Role": role, "Handler": "app.handler"}
+        if passes:
+            assert client.create_function(**function, Code={"ZipFile": code})["CodeSize"] == len(code)
+            wrong = refusal(client.create_function, **function | {"FunctionName": "other"}, Code={"ZipFile": code})
+            assert wrong.message == "Action 'CreateFunction' violates policy 'csg.resource.name.prefix'"
+        else:
+            told = refusal(client.create_function, **function, Code={"ZipFile": code})
+            assert (told.status, told.code, told.retries) == (413, "RequestEntityTooLarge", 0)
+            assert "16777216 bytes" in told.message and "gateway.max_buffered_body" in told.message
 
 
 def test_many_at_a_time(s3_way: Way, cloud: StrictMoto, gateway: Gateway, say: Callable):

@@ -55,6 +55,7 @@ PAGES_OF = {
     "person": (_FIRST_HOUR, *AFTERWARDS),
     "rpm": (_INSTALL,),
     "script": (_README, _INSTALL),
+    "state": (DOCS / "clients.md",),  # the suite `setup_tabs`
     "tab": (DOCS / "clients.md",),
 }
 PLACES = ("elsewhere", *PAGES_OF)
@@ -326,10 +327,15 @@ def test_demo(tmp_path: Path):
 def set_up(make_gateway: Callable[..., Gateway]) -> dict[str, str]:
     """The set-up of a request's page, with the names of the pages."""
     gateway = make_gateway({})
-    key = Team(gateway).grant("dynamodb")
+    key = Team(gateway).grant("dynamodb", "s3")
     page = visitor(gateway.console_url, "dora")(f"/access-requests/{key.request}")
     # Only a gateway on loopback needs the network of the machine.
-    names = ((f"127.0.0.1:{gateway.port}", f"{NAME}:3128"), (key.id, "ACCESS_KEY_ID"), ("--network host ", ""))
+    names = (
+        (f"127.0.0.1:{gateway.port}", f"{NAME}:3128"),
+        (f"= 127.0.0.1\nproxy_port = {gateway.port}", f"= {NAME}\nproxy_port = 3128"),
+        (key.id, "ACCESS_KEY_ID"),
+        ("--network host ", ""),
+    )
     found = Texts(page).texts
     for old, new in names:
         found = {label: text.replace(old, new) for label, text in found.items()}

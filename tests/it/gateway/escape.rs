@@ -149,6 +149,7 @@ async fn each_is_refused_unless_it_is_allowed_by_its_own_name() {
         "sts:GetSessionToken",
         "sts:GetFederationToken",
         "iam:CreateAccessKey",
+        "iam:CreateLoginProfile",
         "redshift:GetClusterCredentials",
         "redshift:GetClusterCredentialsWithIAM",
         "ecr:GetAuthorizationToken",
@@ -157,6 +158,7 @@ async fn each_is_refused_unless_it_is_allowed_by_its_own_name() {
         "codeartifact:GetAuthorizationToken",
         "ec2:GetPasswordData",
         "lightsail:CreateBucketAccessKey",
+        "lightsail:GetBucketAccessKeys",
         "iot:CreateKeysAndCertificate",
         "s3:CreateSession",
     ] {

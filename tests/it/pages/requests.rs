@@ -133,6 +133,33 @@ fn a_service_without_a_sample_is_not_shown_one_that_would_work() {
     assert!(!shown.contains("dynamodb") && !shown.contains("An answer from AWS"), "{shown}");
 }
 
+/// Which tab's panel is to be seen, the style sheet says by their number; S3 has more of them than the others.
+#[test]
+fn each_tab_of_the_set_up_has_its_rule() {
+    let console = Console::furnished();
+    let dora = Browser::signed_in(&console, "dora");
+    let anna = console.sign_in("anna");
+    let approval = json!({"credential": console.credential("dev", &anna)});
+    let style = include_str!("../../../assets/css/console.css");
+    for (service, client) in [("dynamodb", None), ("s3", Some("rclone"))] {
+        let fields = [("services", service), ("justification", "orders"), ("duration", "30d")];
+        let page = location(&dora.submit(ASK, ASK, &fields));
+        let id = page.strip_prefix("/access-requests/").unwrap();
+        console.post(&format!("/access-requests/{id}/approve"), &anna, &approval).expect(200);
+        let shown = dora.page(&page);
+        let tabs = shown.matches("<input type=\"radio\" name=\"client\"").count();
+        assert_eq!(
+            (tabs, shown.matches("<div class=\"panel\">").count()),
+            (if client.is_some() { 11 } else { 9 }, tabs)
+        );
+        assert_eq!(shown.contains("Set-up for rclone"), client.is_some());
+        for number in 1..=tabs {
+            let rule = format!("input:nth-of-type({number}):checked ~ .panel:nth-of-type({number})");
+            assert!(style.contains(&rule), "{rule}");
+        }
+    }
+}
+
 #[test]
 fn each_sees_and_does_only_what_is_theirs() {
     let console = Console::furnished();

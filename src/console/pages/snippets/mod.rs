@@ -1,6 +1,7 @@
 //! Ready-made set-up for each client, filled with an access request's own values. A suite of clients runs each as it
 //! stands in the page, so what a tab says is what was run.
 
+mod s3;
 mod sample;
 
 use sample::Sample;
@@ -54,7 +55,7 @@ pub(crate) fn all(state: &State, request: &AccessRequest, key: &AccessKeyId) -> 
         region: REGION,
         sample: Sample::of(request),
     };
-    vec![
+    let mut all = vec![
         values.environment(),
         values.cli(),
         values.boto3(),
@@ -64,7 +65,11 @@ pub(crate) fn all(state: &State, request: &AccessRequest, key: &AccessKeyId) -> 
         values.rust(),
         values.terraform(),
         values.docker(),
-    ]
+    ];
+    if request.services.iter().any(|service| service.as_str() == "s3") {
+        all.extend([values.rclone(), values.s3cmd()]);
+    }
+    all
 }
 
 /// A command that shows whether it works: reads, changes nothing.
@@ -132,7 +137,7 @@ impl Values<'_> {
              aws configure set aws_secret_access_key {SECRET} --profile {profile}\n\
              aws configure set region {region} --profile {profile}\n\
              aws configure set ca_bundle \"{CA}\" --profile {profile}\n\
-             unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN\n\
+             unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CA_BUNDLE\n\
              export HTTPS_PROXY={endpoint} AWS_PROFILE={profile}\n"
         );
         Snippet::new("cli", "AWS CLI", "Version 1 or 2. The proxy is set in the shell; a profile can't name one.", code)

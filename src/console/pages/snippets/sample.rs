@@ -50,6 +50,7 @@ impl Sample {
             "lambda" => sample("lambda", "list-functions", "lambda", "Lambda"),
             "redshift" => sample("redshift", "describe-clusters", "redshift", "Redshift"),
             "route53" => sample("route53", "list-hosted-zones", "route-53", "Route53"),
+            "s3" => sample("s3", "list-buckets", "s3", "S3"),
             "secretsmanager" => sample("secretsmanager", "list-secrets", "secrets-manager", "SecretsManager"),
             "ses" => sample("ses", "list-identities", "ses", "SES"),
             "sns" => sample("sns", "list-topics", "sns", "SNS"),
@@ -63,7 +64,9 @@ impl Sample {
     pub(super) fn on_command_line(self) -> String {
         // The SDKs fill the account in by themselves.
         let account = if self.service == "glacier" { " --account-id -" } else { "" };
-        format!("{} {}{account}", self.service, self.read)
+        // There, `aws s3` is something else.
+        let service = if self.service == "s3" { "s3api" } else { self.service };
+        format!("{service} {}{account}", self.read)
     }
 
     pub(super) fn js_package(self) -> String {
@@ -173,7 +176,7 @@ mod tests {
     fn each_read_is_an_operation_of_its_service() {
         let known = Catalogue::embedded().services().iter();
         let samples: Vec<_> = known.filter_map(|it| Some((it, Sample::named(it.id.as_str())?))).collect();
-        assert_eq!(samples.len(), 23);
+        assert_eq!(samples.len(), 24);
         for (service, sample) in samples {
             assert_eq!(sample.service, service.id.as_str());
             let operation = sample.in_pascal_case();
