@@ -234,6 +234,11 @@ impl<'c> Host<'c> {
         self.services().any(|service| service.h2)
     }
 
+    /// Is it S3's, where objects are?
+    pub fn is_s3(&self) -> bool {
+        self.services().any(|service| service.id.as_str() == "s3")
+    }
+
     /// Does its name begin with a bucket or an access point, which a path would else begin with?
     pub const fn names_bucket(&self) -> bool {
         matches!(self.prefix, Prefix::Bucket | Prefix::Outpost | Prefix::Point)
@@ -496,6 +501,9 @@ mod tests {
         // host, service, signing name, signing region, does it stand for a bucket, account
         for (name, service, signs, region, bucket, account) in [
             ("bucket.s3.amazonaws.com", "s3", "s3", "us-east-1", true, None),
+            // A bucket is where it is, and the global endpoint takes the region that it is in.
+            ("bucket.s3.amazonaws.com", "s3", "s3", "eu-central-1", true, None),
+            ("s3.amazonaws.com", "s3", "s3", "ap-east-1", false, None),
             ("bucket.s3.eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", true, None),
             ("lambda.s3.us-east-1.amazonaws.com", "s3", "s3", "us-east-1", true, None),
             ("my.dotted.bucket.s3.eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", true, None),
@@ -703,6 +711,10 @@ mod tests {
             ("", "", "Credential should be scoped to correct service: 'ses'."),
         ] {
             assert_eq!(host.claim(service, region).unwrap_err().to_string(), words);
+        }
+        for region in ["cn-north-1", "us-nowhere-1", ""] {
+            let global = super::tests::host("s3.amazonaws.com").unwrap();
+            assert_eq!(global.claim("s3", region).unwrap_err(), ScopeMismatch::Region { expected: "us-east-1".into() });
         }
     }
 

@@ -56,6 +56,7 @@ class Arrival:
     body: bytes = b""  # the first of it, unwrapped
     length: int = 0
     sha256: str = ""
+    md5: str = ""
     trailers: dict[str, str] = field(default_factory=dict)
     wrong: str | None = None  # why it counts as refused
     whole: bool = False  # came to its end, and all of it is as declared
@@ -109,17 +110,18 @@ def take(arrival: Arrival, exchange: Exchange) -> None:
     payload = arrival.payload = headers.get("x-amz-content-sha256", "")
     if claim:
         arrival.service, arrival.region = claim["service"], region_of(arrival, claim)
-    digest = hashlib.sha256()
+    digest, md5 = hashlib.sha256(), hashlib.md5()
     checksum = 0
     pieces = (
         unwrapped(body, arrival, claim) if payload.startswith("STREAMING-") else iter(lambda: body.read(PIECE), b"")
     )
     for piece in pieces:
         digest.update(piece)
+        md5.update(piece)
         checksum = zlib.crc32(piece, checksum)
         arrival.length += len(piece)
         arrival.body += piece[: MOST_KEPT - len(arrival.body)]
-    arrival.sha256 = digest.hexdigest()
+    arrival.sha256, arrival.md5 = digest.hexdigest(), md5.hexdigest()
     check_payload(arrival, checksum)
     check_signature(arrival, claim)
     arrival.whole = True
@@ -131,6 +133,9 @@ def check_payload(arrival: Arrival, checksum: int) -> None:
     decoded = arrival.headers.get("x-amz-decoded-content-length", str(arrival.length))
     if decoded != str(arrival.length):
         raise Wrong(f"{arrival.length} bytes came, {decoded} were announced")
+    md5 = base64.b64encode(bytes.fromhex(arrival.md5)).decode()
+    if arrival.headers.get("content-md5", md5) != md5:
+        raise Wrong("Content-MD5 is not the body's")
     expected = base64.b64encode(checksum.to_bytes(4, "big")).decode()
     for named in (arrival.headers, arrival.trailers):
         if named.get("x-amz-checksum-crc32", expected) != expected:
