@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -25,7 +26,7 @@ from harness.cloud import REAL_KEY, Exchange, StrictMoto
 from harness.gateway import Team
 from harness.paths import CLIENTS, REPOSITORY
 from harness.recording import Arrival, RecordingCloud
-from harness.wire import tunnel
+from harness.wire import raw_request, signed_headers, tunnel
 
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
@@ -155,11 +156,14 @@ def test_an_upload_in_parts_is_given_up(s3_way: Way, bucket: str, verdicts: Call
     assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket)
 
 
-@pytest.mark.parametrize("style", ["path", "virtual"])
+@pytest.mark.parametrize("style", ["path", "virtual", "dotted"])
 def test_hard_keys(style: str, s3_way: Way, bucket: str, verdicts: Callable):
-    client = s3_way.boto3("s3", s3={"addressing_style": style})
+    client = s3_way.boto3("s3", s3={"addressing_style": style if style != "dotted" else "auto"})
+    if style == "dotted":
+        bucket = f"with.dots.{bucket}"
+        client.create_bucket(Bucket=bucket)
     # moto's server takes "//" at the start of a path for "/".
-    for key in [key for key in HARD_KEYS if style == "path" or not key.startswith("/")]:
+    for key in [key for key in HARD_KEYS if style != "virtual" or not key.startswith("/")]:
         client.put_object(Bucket=bucket, Key=key, Body=key.encode())
         assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == key.encode(), key
         assert client.head_object(Bucket=bucket, Key=key)["ContentLength"] == len(key.encode())
@@ -238,6 +242,31 @@ def test_addresses(form: str, s3_way: Way, verdicts: Callable):
     assert name in [found["Name"] for found in client.list_buckets()["Buckets"]]
     assert verdicts()[1]["host"] == it.host.format(bucket=name)
     assert {verdict["scope"].split("/")[1] for verdict in verdicts()} == {it.region}
+
+
+@pytest.mark.parametrize("endpoint", ["s3.amazonaws.com", "s3.us-east-1.amazonaws.com"])
+def test_a_dotted_bucket_as_a_host(endpoint: str, s3_way: Way, verdicts: Callable, cloud: StrictMoto, tmp_path: Path):
+    """No wildcard is a certificate for it. boto3 does without; s3cmd forgives the certificate; the gateway has one for each
+    host, and itself asks for the endpoint's."""
+    bucket = f"with.dots.{uuid.uuid4().hex[:8]}"
+    s3_way.boto3("s3").create_bucket(Bucket=bucket)
+    host = f"{bucket}.{endpoint}"
+    address, _, port = s3_way.proxy_url.removeprefix("http://").partition(":")
+    for key in [key for key in HARD_KEYS if not key.startswith("/")]:
+        target, body = "/" + quote(key, safe="/~"), key.encode()
+        for method, sent in (("PUT", body), ("GET", b"")):
+            headers = signed_headers(s3_way.key, "s3", host, method, target, body=sent)
+            with tunnel((address, int(port)), s3_way.ca, host) as connection:
+                answer = connection.request(raw_request(headers, method, target, sent))
+            assert answer.status == 200, (key, answer)
+        assert answer.body == body, key
+    assert {verdict["host"] for verdict in verdicts()[1:]} == {host}
+    options, _ = s3cmd_settings(s3_way, tmp_path)
+    options += [f"--host={endpoint}", f"--host-bucket=%(bucket)s.{endpoint}"]
+    words = ["s3cmd", *options, "get", f"s3://{bucket}/a+b", str(tmp_path / "down")]
+    done = subprocess.run(words, env=s3_way.environment(), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, (tmp_path / "down").read_bytes()) == (0, b"a+b"), done.stderr
+    assert verdicts()[-1]["host"] == host
 
 
 # --- Other clients --------------------------------------------------------------------------------------------------

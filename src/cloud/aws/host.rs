@@ -387,6 +387,20 @@ pub fn bucket_in(host: &str) -> Option<&str> {
     host.get(..own - 1).filter(|bucket| !bucket.is_empty())
 }
 
+/// The name that the certificate of `host` (in lower case) is for.
+///
+/// A wildcard stands for one label, so S3 has no certificate for a bucket whose name has dots. Which bucket is meant it
+/// reads from the Host header, and at the endpoint itself it has one for it.
+pub fn certificate_name(host: &str) -> &str {
+    let has_endpoint = |known: &Host<'_>| {
+        // The aliases of access points for several regions have a dot, and certificates.
+        known.prefix == Prefix::Bucket && !known.forms().any(|form| matches!(form.signing_region, SigningRegion::Set))
+    };
+    let dotted = bucket_in(host).filter(|bucket| bucket.contains('.'));
+    let endpoint = dotted.filter(|_| Catalogue::embedded().host(host).as_ref().is_some_and(has_endpoint));
+    endpoint.and_then(|bucket| host.get(bucket.len() + 1..)).unwrap_or(host)
+}
+
 /// A short text on the stack, so that a look-up costs no allocation.
 struct Text {
     bytes: [u8; 320],
@@ -697,6 +711,28 @@ mod tests {
             ("sqs.us-east-1.amazonaws.com", None),
         ] {
             assert_eq!(bucket_in(host), bucket, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_with_dots_is_behind_the_certificate_of_its_endpoint() {
+        for (host, name) in [
+            ("my.dotted.bucket.s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"),
+            ("my.bucket.s3.amazonaws.com", "s3.amazonaws.com"),
+            ("s3.bucket.s3.dualstack.eu-west-1.amazonaws.com", "s3.dualstack.eu-west-1.amazonaws.com"),
+            ("my.bucket.s3-eu-west-1.amazonaws.com", "s3-eu-west-1.amazonaws.com"),
+        ] {
+            assert_eq!(certificate_name(host), name);
+        }
+        for host in [
+            "bucket.s3.eu-west-1.amazonaws.com",
+            "s3.eu-west-1.amazonaws.com",
+            "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com",
+            "point-123456789012.op-01234567890123456.s3-outposts.us-east-1.amazonaws.com",
+            "sqs.us-east-1.amazonaws.com",
+            "my.bucket.s3.evil.example",
+        ] {
+            assert_eq!(certificate_name(host), host);
         }
     }
 
