@@ -220,20 +220,24 @@ class Framed(io.RawIOBase):
 
 def unwrapped(body: io.BufferedReader, arrival: Arrival, claim: re.Match | None) -> Iterator[bytes]:
     """The data of an aws-chunked body; its chunks' signatures and its trailers are checked on the way."""
-    signed, trailing = "HMAC" in arrival.payload, arrival.payload.endswith("TRAILER")
-    if claim is None or (signed and claim.re is not AUTHORIZATION):
+    signed, trailing = "UNSIGNED" not in arrival.payload, arrival.payload.endswith("TRAILER")
+    form = AUTHORIZATION if "HMAC" in arrival.payload else asymmetric.AUTHORIZATION
+    if claim is None or (signed and claim.re is not form):
         raise Wrong("chunks without a signature that they could follow")
-    scope = f"{claim['date']}/{arrival.region}/{claim['service']}/aws4_request"
-    key = signing_key(REAL_KEY.secret, scope) if signed else b""
+    algorithm = "AWS4-HMAC-SHA256" if form is AUTHORIZATION else asymmetric.ALGORITHM
+    regional = f"{arrival.region}/" if form is AUTHORIZATION else ""
+    scope = f"{claim['date']}/{regional}{claim['service']}/aws4_request"
     previous, nothing = claim["signature"], hashlib.sha256().hexdigest()
 
-    def follows(algorithm: str, *hashes: str) -> str:
-        words = "\n".join([algorithm, arrival.headers["x-amz-date"], scope, previous, *hashes])
-        return hmac.new(key, words.encode(), hashlib.sha256).hexdigest()
+    def follows(kind: str, signature: str, *hashes: str) -> bool:
+        words = "\n".join([f"{algorithm}-{kind}", arrival.headers["x-amz-date"], scope, previous, *hashes])
+        if form is not AUTHORIZATION:
+            return len(signature) == 144 and asymmetric.is_signature(REAL_KEY, words, signature.rstrip("*"))
+        return signature == hmac.new(signing_key(REAL_KEY.secret, scope), words.encode(), hashlib.sha256).hexdigest()
 
     size = -1
     while size:
-        head = re.fullmatch(rb"([0-9a-fA-F]+)(?:;chunk-signature=([0-9a-f]{64}))?\r\n", body.readline(200))
+        head = re.fullmatch(rb"([0-9a-fA-F]+)(?:;chunk-signature=([0-9a-f]{64,144}\**))?\r\n", body.readline(200))
         if not head or bool(head[2]) != signed:
             raise Wrong("the head of a chunk")
         size = int(head[1], 16)
@@ -241,9 +245,9 @@ def unwrapped(body: io.BufferedReader, arrival: Arrival, claim: re.Match | None)
         if len(data) != size:
             raise Wrong("a chunk cut short")
         if signed:
-            previous = follows("AWS4-HMAC-SHA256-PAYLOAD", nothing, hashlib.sha256(data).hexdigest())
-            if previous != head[2].decode():
+            if not follows("PAYLOAD", head[2].decode(), nothing, hashlib.sha256(data).hexdigest()):
                 raise Wrong("the signature of a chunk")
+            previous = head[2].decode().rstrip("*")
         if size:
             yield data
             if body.read(2) != b"\r\n":
@@ -256,9 +260,8 @@ def unwrapped(body: io.BufferedReader, arrival: Arrival, claim: re.Match | None)
         text = "".join(
             f"{name}:{arrival.trailers[name]}\n" for name in arrival.trailers if name != "x-amz-trailer-signature"
         )
-        if follows("AWS4-HMAC-SHA256-TRAILER", hashlib.sha256(text.encode()).hexdigest()) != arrival.trailers.get(
-            "x-amz-trailer-signature"
-        ):
+        told = arrival.trailers.get("x-amz-trailer-signature", "")
+        if not follows("TRAILER", told, hashlib.sha256(text.encode()).hexdigest()):
             raise Wrong("the signature of the trailer")
 
 
