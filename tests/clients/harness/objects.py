@@ -92,6 +92,9 @@ class Objects:
         of_bucket = arrival.path if arrival.host.startswith("s3.") else f"/bucket{arrival.path}"
         name = unquote(of_bucket.removeprefix("/").partition("/")[2])
         query = dict(parse_qsl(arrival.target.partition("?")[2], keep_blank_values=True))
+        if not name and "location" in query:
+            exchange.answer(b"<LocationConstraint/>")  # us-east-1
+            return True
         if not name and "list-type" not in query:
             return False
         with self.lock:
