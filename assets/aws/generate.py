@@ -198,6 +198,17 @@ def known_by_hand(service, world):
     return found
 
 
+def of_any_region(found, partition_of):
+    """S3's global endpoint takes the region that a bucket is in, wherever that is: boto3's presigned URLs are signed so."""
+    return {
+        (host, name, region, partition)
+        for host, name, _, partition in found
+        if host.removeprefix("thebucket.") == "s3.amazonaws.com"
+        for region in partition_of
+        if partition_of[region] == partition
+    }
+
+
 def fold(found, world, service):
     """{(template, signing name, signing region): places}, and the proof that it unfolds to just what was found.
 
@@ -418,6 +429,8 @@ def modelled(service, partition_of, world, reviewed, reviewed_names):
     model = ServiceModel(LOADER.load_service_model(service, "service-2"), service)
     found = evaluated(model, partition_of, world) | listed(model, partition_of) | known_by_hand(service, world)
     found |= prefixed(model, found)
+    if service == "s3":
+        found |= of_any_region(found, partition_of)
     out = [["protocol", *wire_protocols(model)]]
     if model.metadata["signatureVersion"].startswith("s3"):
         out.append(["path", "once"])

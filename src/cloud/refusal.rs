@@ -136,6 +136,22 @@ pub enum Refusal {
         /// Why.
         reason: String,
     },
+    /// S3 is asked with a signature for another region than the host's. Its clients read the right one out of the answer,
+    /// and try again with it.
+    #[error("{}; the region '{claimed}' is wrong; expecting '{expected}'", of_scope(*in_query))]
+    WrongRegion {
+        /// The region that the client signed for.
+        claimed: String,
+        /// The host's.
+        expected: String,
+        /// Is it a presigned URL?
+        in_query: bool,
+    },
+}
+
+/// What holds the region, as S3 words it.
+const fn of_scope(in_query: bool) -> &'static str {
+    if in_query { "Error parsing the X-Amz-Credential parameter" } else { "The authorization header is malformed" }
 }
 
 /// Whose move it is: enough to pick an HTTP status by.
@@ -177,9 +193,10 @@ impl Refusal {
             | Self::UrlExpired { .. } => Blame::NotAllowed,
             Self::BodyTooLarge { .. } => Blame::TooLarge,
             Self::GatewayUnavailable { .. } => Blame::Gateway,
-            Self::ChecksumMismatch { .. } | Self::IncompleteSignature { .. } | Self::Malformed { .. } => {
-                Blame::NotUnderstood
-            }
+            Self::ChecksumMismatch { .. }
+            | Self::IncompleteSignature { .. }
+            | Self::Malformed { .. }
+            | Self::WrongRegion { .. } => Blame::NotUnderstood,
             Self::Throttled { .. } => Blame::TooOften,
             Self::UpstreamTimeout { .. } => Blame::UpstreamSlow,
             Self::UpstreamUnavailable { .. } => Blame::Upstream,

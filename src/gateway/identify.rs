@@ -72,7 +72,18 @@ fn scope<'t>(target: &'t Target, signature: &sigv4::Claim) -> Result<aws::Claim<
             return host.claim("s3", host.home()).map_err(|_| Stage::Identify.rejects(unsupported()));
         }
     };
-    found.map_err(|error| Stage::Identify.rejects(Refusal::ScopeMismatch { what: error.to_string() }))
+    found.map_err(|error| Stage::Identify.rejects(disagrees(error, target, signature)))
+}
+
+/// S3 says which region it expects, and its clients go by that.
+fn disagrees(error: aws::ScopeMismatch, target: &Target, signature: &sigv4::Claim) -> Refusal {
+    match error {
+        aws::ScopeMismatch::Region { expected } if target.host.is_s3() => {
+            let claimed = signature.scope.region().to_owned();
+            Refusal::WrongRegion { claimed, expected, in_query: signature.is_presigned() }
+        }
+        error => Refusal::ScopeMismatch { what: error.to_string() },
+    }
 }
 
 /// One Host header, and a target in origin form or absolute form, all for the host of the tunnel.

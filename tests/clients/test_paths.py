@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from harness.certificates import CloudCertificates
-from harness.clients import Way
+from harness.clients import Way, refusal
 from harness.cloud import Key
 from harness.gateway import Team
 from harness.process import wait_until
@@ -53,6 +53,11 @@ CALLS = [
         "modelId": f"arn:aws:bedrock:us-east-1:{ACCOUNT}:inference-profile/us.anthropic.model-v1:0",
         "messages": [{"role": "user", "content": [{"text": "hello"}]}],
     }),
+    Call("iot-data", "publish", "Publish", {"topic": "ü/" * 256, "payload": b"x"}),
+    Call("apigateway", "get_model", "GetModel", {"restApiId": "a", "modelName": "x" * 1024}),
+    Call("apigateway", "get_model", "GetModel", {"restApiId": "a", "modelName": "..."}),
+    Call("lambda", "get_alias", "GetAlias", {"FunctionName": "orders", "Name": "//"}),
+    Call("lambda", "get_alias", "GetAlias", {"FunctionName": "orders", "Name": "%2e%2E"}),
     Call("route53", "get_hosted_zone", "GetHostedZone", {"Id": "Z0123/456"}),
     Call("xray", "list_tags_for_resource", "ListTagsForResource", {"ResourceARN": f"arn:aws:xray:us-east-1:{ACCOUNT}:group/a/b"}),
 ]  # fmt: skip
@@ -75,6 +80,25 @@ TARGETS = [
     # In the order of what is written, which is not that of what it means: %2F before "-", %7B before "a".
     "/prod/a?x-=1&x%2F=2&x=3&x%20=4&x=%7B&x=a&x=-&x=%2F",
     "/@connections/abc%3D",
+    "/prod/" + "x" * 1024,
+    "/prod/" + "%C3%BC" * 512,
+    "/prod/..",
+    "/prod/../other/./x/",
+    "/prod/a/./b",
+    "/prod/%2E%2E/x",
+    "//prod",
+]
+# Names that make two paths of one. What is but dots is not even encoded: boto3 sends it, and signs the path without it.
+DOTS = [
+    Call("lambda", "get_function", "GetFunction", {"FunctionName": ".."}),
+    Call("lambda", "delete_function", "DeleteFunction", {"FunctionName": "."}),
+    Call("lambda", "get_alias", "GetAlias", {"FunctionName": "orders", "Name": ".."}),
+    Call("apigateway", "get_model", "GetModel", {"restApiId": "a", "modelName": ".."}),
+    Call("apigateway", "delete_rest_api", "DeleteRestApi", {"restApiId": "."}),
+    Call("apigateway", "get_model", "GetModel", {"restApiId": "a", "modelName": "../b"}),
+    Call("apigateway", "get_model", "GetModel", {"restApiId": "a", "modelName": "a/./b//c/.."}),
+    Call("mediastore-data", "get_object", "GetObject", {"Path": "a//b"}),
+    Call("mediastore-data", "get_object", "GetObject", {"Path": "a/../b"}),
 ]
 
 
@@ -92,7 +116,7 @@ def team(make_gateway: Callable, recording: RecordingCloud) -> Team:
 
 @pytest.fixture(scope="module")
 def key(team: Team) -> Key:
-    return team.grant("s3", "execute-api", "apigatewaymanagementapi", *{call.service for call in CALLS})
+    return team.grant("s3", "execute-api", "apigatewaymanagementapi", *{call.service for call in CALLS + DOTS})
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +151,21 @@ def test_what_is_encoded_twice(call: Call, way: Way, recording: RecordingCloud, 
         lambda: (found := team.admin.calls(query)) and len(found) > before and found[0], 10, "its record"
     )
     assert (record["service"], record["operation"]) == (call.service, call.name)
+
+
+@pytest.mark.parametrize("call", DOTS, ids=lambda call: f"{call.service}-{call.name}-{[*call.given.values()][-1]}")
+def test_names_that_are_dots_are_refused(call: Call, way: Way, recording: RecordingCloud):
+    """A cloud that decodes the path, or normalises it as the signature has it, reads another call than one that does not."""
+    client = way.boto3(call.service, retries={"total_max_attempts": 1}, parameter_validation=False)
+    seen = len(recording.arrivals)
+    got = refusal(getattr(client, call.operation), **call.given)
+    assert (got.status, got.retries) == (403, 0)
+    # Where the path ends in dots, botocore leaves out the slash before them, which RFC 3986 keeps.
+    if [*call.given.values()][-1] in (".", ".."):
+        assert got.code == "InvalidSignatureException"
+    else:
+        assert got.message == "The operation of this request could not be recognised, so the gateway cannot allow it"
+    assert recording.arrivals[seen:] == []
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -54,6 +54,8 @@ const INTERNAL: &[(&str, &[&str])] = &[
     (
         "a part of a message that has its line",
         &[
+            "Error parsing the X-Amz-Credential parameter",
+            "The authorization header is malformed",
             "a name in it can't be read",
             "a part could not be sealed",
             "a part of it is too long",

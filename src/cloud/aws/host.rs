@@ -234,6 +234,11 @@ impl<'c> Host<'c> {
         self.services().any(|service| service.h2)
     }
 
+    /// Is it S3's, where objects are?
+    pub fn is_s3(&self) -> bool {
+        self.services().any(|service| service.id.as_str() == "s3")
+    }
+
     /// Does its name begin with a bucket or an access point, which a path would else begin with?
     pub const fn names_bucket(&self) -> bool {
         matches!(self.prefix, Prefix::Bucket | Prefix::Outpost | Prefix::Point)
@@ -382,6 +387,20 @@ pub fn bucket_in(host: &str) -> Option<&str> {
     host.get(..own - 1).filter(|bucket| !bucket.is_empty())
 }
 
+/// The name that the certificate of `host` (in lower case) is for.
+///
+/// A wildcard stands for one label, so S3 has no certificate for a bucket whose name has dots. Which bucket is meant it
+/// reads from the Host header, and at the endpoint itself it has one for it.
+pub fn certificate_name(host: &str) -> &str {
+    let has_endpoint = |known: &Host<'_>| {
+        // The aliases of access points for several regions have a dot, and certificates.
+        known.prefix == Prefix::Bucket && !known.forms().any(|form| matches!(form.signing_region, SigningRegion::Set))
+    };
+    let dotted = bucket_in(host).filter(|bucket| bucket.contains('.'));
+    let endpoint = dotted.filter(|_| Catalogue::embedded().host(host).as_ref().is_some_and(has_endpoint));
+    endpoint.and_then(|bucket| host.get(bucket.len() + 1..)).unwrap_or(host)
+}
+
 /// A short text on the stack, so that a look-up costs no allocation.
 struct Text {
     bytes: [u8; 320],
@@ -496,6 +515,9 @@ mod tests {
         // host, service, signing name, signing region, does it stand for a bucket, account
         for (name, service, signs, region, bucket, account) in [
             ("bucket.s3.amazonaws.com", "s3", "s3", "us-east-1", true, None),
+            // A bucket is where it is, and the global endpoint takes the region that it is in.
+            ("bucket.s3.amazonaws.com", "s3", "s3", "eu-central-1", true, None),
+            ("s3.amazonaws.com", "s3", "s3", "ap-east-1", false, None),
             ("bucket.s3.eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", true, None),
             ("lambda.s3.us-east-1.amazonaws.com", "s3", "s3", "us-east-1", true, None),
             ("my.dotted.bucket.s3.eu-west-1.amazonaws.com", "s3", "s3", "eu-west-1", true, None),
@@ -693,6 +715,28 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_with_dots_is_behind_the_certificate_of_its_endpoint() {
+        for (host, name) in [
+            ("my.dotted.bucket.s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"),
+            ("my.bucket.s3.amazonaws.com", "s3.amazonaws.com"),
+            ("s3.bucket.s3.dualstack.eu-west-1.amazonaws.com", "s3.dualstack.eu-west-1.amazonaws.com"),
+            ("my.bucket.s3-eu-west-1.amazonaws.com", "s3-eu-west-1.amazonaws.com"),
+        ] {
+            assert_eq!(certificate_name(host), name);
+        }
+        for host in [
+            "bucket.s3.eu-west-1.amazonaws.com",
+            "s3.eu-west-1.amazonaws.com",
+            "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com",
+            "point-123456789012.op-01234567890123456.s3-outposts.us-east-1.amazonaws.com",
+            "sqs.us-east-1.amazonaws.com",
+            "my.bucket.s3.evil.example",
+        ] {
+            assert_eq!(certificate_name(host), host);
+        }
+    }
+
+    #[test]
     fn a_scope_must_agree_with_the_host() {
         let host = host("email.eu-west-1.amazonaws.com").unwrap();
         assert!(host.claim("ses", "eu-west-1").is_ok());
@@ -703,6 +747,10 @@ mod tests {
             ("", "", "Credential should be scoped to correct service: 'ses'."),
         ] {
             assert_eq!(host.claim(service, region).unwrap_err().to_string(), words);
+        }
+        for region in ["cn-north-1", "us-nowhere-1", ""] {
+            let global = super::tests::host("s3.amazonaws.com").unwrap();
+            assert_eq!(global.claim("s3", region).unwrap_err(), ScopeMismatch::Region { expected: "us-east-1".into() });
         }
     }
 

@@ -17,5 +17,5 @@ mod route;
 
 pub use account::expect_owner;
 pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};
-pub use host::{Claim, Host, ScopeMismatch, bucket_in};
+pub use host::{Claim, Host, ScopeMismatch, bucket_in, certificate_name};
 pub use name::{Dialect, Named, is_read_to_name};

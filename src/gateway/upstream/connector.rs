@@ -7,7 +7,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{Address, dns::Resolver, io_cause};
-use crate::model::host_pattern::HostPattern;
+use crate::{cloud::aws, model::host_pattern::HostPattern};
 
 /// For one address to take the connection; then the next is tried.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -53,7 +53,8 @@ impl Connector {
 
     async fn dial_offering(&self, protocols: &[&[u8]], host: &str) -> Result<TlsStream<TcpStream>, DialError> {
         let protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| DialError::Tls(error.to_string()))?;
+        let name = aws::certificate_name(host).to_owned();
+        let name = ServerName::try_from(name).map_err(|error| DialError::Tls(error.to_string()))?;
         let tcp = self.tcp(host).await?;
         let handshake = timeout(HANDSHAKE, self.tls.with_alpn(protocols).connect(name, tcp))
             .await

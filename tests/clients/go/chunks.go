@@ -1,4 +1,4 @@
-// Uploads with minio-go, which signs chunk by chunk: BUCKET FOLDER [trailer].
+// Uploads with minio-go, which signs chunk by chunk: BUCKET FOLDER [trailer]; or prints an object: BUCKET KEY down.
 //
 // It does so only where it believes that there is no TLS. So it is told that there is none, and its requests are sent
 // over TLS all the same: what it signs knows of no scheme.
@@ -7,9 +7,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -24,17 +26,27 @@ func (t overTLS) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 func main() {
-	bucket, folder, trailer := os.Args[1], os.Args[2], len(os.Args) > 3
+	bucket, folder, mode := os.Args[1], os.Args[2], strings.Join(os.Args[3:], "")
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	client, err := minio.New("s3.us-east-1.amazonaws.com", &minio.Options{
 		Creds:           credentials.NewEnvAWS(),
 		Region:          "us-east-1",
 		BucketLookup:    minio.BucketLookupPath,
-		TrailingHeaders: trailer,
+		TrailingHeaders: mode == "trailer",
 		Transport:       overTLS{transport},
 	})
 	if err != nil {
 		fail(err)
+	}
+	if mode == "down" {
+		object, err := client.GetObject(context.Background(), bucket, folder, minio.GetObjectOptions{})
+		if err == nil {
+			_, err = io.Copy(os.Stdout, object)
+		}
+		if err != nil {
+			fail(err)
+		}
+		return
 	}
 	files, err := filepath.Glob(filepath.Join(folder, "*"))
 	if err != nil {

@@ -6,6 +6,7 @@ As aws-c-auth derives it ("key_derivation.c"), which is the only public descript
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -21,6 +22,7 @@ AUTHORIZATION = re.compile(
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
+@lru_cache
 def private_key(key: Key) -> ec.EllipticCurvePrivateKey:
     for counter in range(1, 255):
         context = key.id.encode() + bytes([counter])
@@ -33,7 +35,14 @@ def private_key(key: Key) -> ec.EllipticCurvePrivateKey:
 
 def is_signed(key: Key, date: str, service: str, canonical_request: str, signature: str) -> bool:
     digest = hashlib.sha256(canonical_request.encode()).hexdigest()
-    words = "\n".join([ALGORITHM, date, f"{date[:8]}/{service}/aws4_request", digest])
+    return is_signature(key, "\n".join([ALGORITHM, date, f"{date[:8]}/{service}/aws4_request", digest]), signature)
+
+
+def sign(key: Key, words: str) -> str:
+    return private_key(key).sign(words.encode(), ec.ECDSA(hashes.SHA256())).hex()
+
+
+def is_signature(key: Key, words: str, signature: str) -> bool:
     try:
         private_key(key).public_key().verify(bytes.fromhex(signature), words.encode(), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:

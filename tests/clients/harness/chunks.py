@@ -56,14 +56,21 @@ class Upload:
         return f"PUT {self.target} HTTP/1.1\r\n{lines}{framing}\r\n\r\n".encode() + body
 
 
-def upload(key: Key, target: str, payload: str, data: list[bytes], announced: int | None = None) -> Upload:
-    """`payload` is one of the three forms of chunks, or "hash" for a body whose hash is declared."""
+def upload(
+    key: Key,
+    target: str,
+    payload: str,
+    data: list[bytes],
+    announced: int | None = None,
+    more: dict[str, str] | None = None,
+) -> Upload:
+    """`payload` is one of the three forms of chunks, or "hash" for a body whose hash is declared; `more` are headers."""
     whole = b"".join(data)
     announced = len(whole) if announced is None else announced
     date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{date[:8]}/us-east-1/s3/aws4_request"
     declared = hashlib.sha256(whole).hexdigest() if payload == "hash" else payload
-    headers = {"host": HOST, "x-amz-date": date, "x-amz-content-sha256": declared}
+    headers = {"host": HOST, "x-amz-date": date, "x-amz-content-sha256": declared, **(more or {})}
     if payload != "hash":
         headers |= {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": str(announced)}
     made = Upload(target, headers)

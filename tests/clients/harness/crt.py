@@ -5,6 +5,7 @@ As a program: SERVICE METHOD PARAMETERS; it prints the URL that it called.
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,40 @@ def call_with_crt(way: Any, service: str, method: str, given: dict, agent: str =
     return done.stdout.strip()
 
 
+def sign_with_crt(key: Any, method: str, host: str, target: str, headers: dict[str, str], payload: str) -> dict:
+    """The headers of a request to S3, signed with SigV4A by AWS's own signer, whose chunks the caller goes on to sign."""
+    request = {"method": method, "host": host, "target": target, "headers": headers, "payload": payload}
+    done = subprocess.run(
+        [sys.executable, __file__, "sign", key.id, key.secret, json.dumps(request)],
+        env={**os.environ, "PYTHONPATH": str(CRT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return {name.lower(): value for name, value in json.loads(done.stdout)}
+
+
+def sign(key: str, secret: str, given: str) -> None:
+    from awscrt import auth, http
+
+    it = json.loads(given)
+    headers = http.HttpHeaders([("host", it["host"]), *it["headers"].items()])
+    request = http.HttpRequest(it["method"], it["target"], headers)
+    how = auth.AwsSigningConfig(
+        algorithm=auth.AwsSigningAlgorithm.V4_ASYMMETRIC,
+        signature_type=auth.AwsSignatureType.HTTP_REQUEST_HEADERS,
+        credentials_provider=auth.AwsCredentialsProvider.new_static(key, secret),
+        region="*",
+        service="s3",
+        use_double_uri_encode=False,
+        should_normalize_uri_path=False,
+        signed_body_value=it["payload"],
+        signed_body_header_type=auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256,
+    )
+    print(json.dumps(list(auth.aws_sign_request(request, how).result().headers)))
+
+
 def main(service: str, method: str, given: str, agent: str) -> None:
     import boto3
     from botocore.config import Config
@@ -45,4 +80,7 @@ def main(service: str, method: str, given: str, agent: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "sign":
+        sign(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])

@@ -56,6 +56,7 @@ class Arrival:
     body: bytes = b""  # the first of it, unwrapped
     length: int = 0
     sha256: str = ""
+    md5: str = ""
     trailers: dict[str, str] = field(default_factory=dict)
     wrong: str | None = None  # why it counts as refused
     whole: bool = False  # came to its end, and all of it is as declared
@@ -109,17 +110,18 @@ def take(arrival: Arrival, exchange: Exchange) -> None:
     payload = arrival.payload = headers.get("x-amz-content-sha256", "")
     if claim:
         arrival.service, arrival.region = claim["service"], region_of(arrival, claim)
-    digest = hashlib.sha256()
+    digest, md5 = hashlib.sha256(), hashlib.md5()
     checksum = 0
     pieces = (
         unwrapped(body, arrival, claim) if payload.startswith("STREAMING-") else iter(lambda: body.read(PIECE), b"")
     )
     for piece in pieces:
         digest.update(piece)
+        md5.update(piece)
         checksum = zlib.crc32(piece, checksum)
         arrival.length += len(piece)
         arrival.body += piece[: MOST_KEPT - len(arrival.body)]
-    arrival.sha256 = digest.hexdigest()
+    arrival.sha256, arrival.md5 = digest.hexdigest(), md5.hexdigest()
     check_payload(arrival, checksum)
     check_signature(arrival, claim)
     arrival.whole = True
@@ -131,6 +133,9 @@ def check_payload(arrival: Arrival, checksum: int) -> None:
     decoded = arrival.headers.get("x-amz-decoded-content-length", str(arrival.length))
     if decoded != str(arrival.length):
         raise Wrong(f"{arrival.length} bytes came, {decoded} were announced")
+    md5 = base64.b64encode(bytes.fromhex(arrival.md5)).decode()
+    if arrival.headers.get("content-md5", md5) != md5:
+        raise Wrong("Content-MD5 is not the body's")
     expected = base64.b64encode(checksum.to_bytes(4, "big")).decode()
     for named in (arrival.headers, arrival.trailers):
         if named.get("x-amz-checksum-crc32", expected) != expected:
@@ -215,20 +220,24 @@ class Framed(io.RawIOBase):
 
 def unwrapped(body: io.BufferedReader, arrival: Arrival, claim: re.Match | None) -> Iterator[bytes]:
     """The data of an aws-chunked body; its chunks' signatures and its trailers are checked on the way."""
-    signed, trailing = "HMAC" in arrival.payload, arrival.payload.endswith("TRAILER")
-    if claim is None or (signed and claim.re is not AUTHORIZATION):
+    signed, trailing = "UNSIGNED" not in arrival.payload, arrival.payload.endswith("TRAILER")
+    form = AUTHORIZATION if "HMAC" in arrival.payload else asymmetric.AUTHORIZATION
+    if claim is None or (signed and claim.re is not form):
         raise Wrong("chunks without a signature that they could follow")
-    scope = f"{claim['date']}/{arrival.region}/{claim['service']}/aws4_request"
-    key = signing_key(REAL_KEY.secret, scope) if signed else b""
+    algorithm = "AWS4-HMAC-SHA256" if form is AUTHORIZATION else asymmetric.ALGORITHM
+    regional = f"{arrival.region}/" if form is AUTHORIZATION else ""
+    scope = f"{claim['date']}/{regional}{claim['service']}/aws4_request"
     previous, nothing = claim["signature"], hashlib.sha256().hexdigest()
 
-    def follows(algorithm: str, *hashes: str) -> str:
-        words = "\n".join([algorithm, arrival.headers["x-amz-date"], scope, previous, *hashes])
-        return hmac.new(key, words.encode(), hashlib.sha256).hexdigest()
+    def follows(kind: str, signature: str, *hashes: str) -> bool:
+        words = "\n".join([f"{algorithm}-{kind}", arrival.headers["x-amz-date"], scope, previous, *hashes])
+        if form is not AUTHORIZATION:
+            return len(signature) == 144 and asymmetric.is_signature(REAL_KEY, words, signature.rstrip("*"))
+        return signature == hmac.new(signing_key(REAL_KEY.secret, scope), words.encode(), hashlib.sha256).hexdigest()
 
     size = -1
     while size:
-        head = re.fullmatch(rb"([0-9a-fA-F]+)(?:;chunk-signature=([0-9a-f]{64}))?\r\n", body.readline(200))
+        head = re.fullmatch(rb"([0-9a-fA-F]+)(?:;chunk-signature=([0-9a-f]{64,144}\**))?\r\n", body.readline(200))
         if not head or bool(head[2]) != signed:
             raise Wrong("the head of a chunk")
         size = int(head[1], 16)
@@ -236,9 +245,9 @@ def unwrapped(body: io.BufferedReader, arrival: Arrival, claim: re.Match | None)
         if len(data) != size:
             raise Wrong("a chunk cut short")
         if signed:
-            previous = follows("AWS4-HMAC-SHA256-PAYLOAD", nothing, hashlib.sha256(data).hexdigest())
-            if previous != head[2].decode():
+            if not follows("PAYLOAD", head[2].decode(), nothing, hashlib.sha256(data).hexdigest()):
                 raise Wrong("the signature of a chunk")
+            previous = head[2].decode().rstrip("*")
         if size:
             yield data
             if body.read(2) != b"\r\n":
@@ -251,9 +260,8 @@ def unwrapped(body: io.BufferedReader, arrival: Arrival, claim: re.Match | None)
         text = "".join(
             f"{name}:{arrival.trailers[name]}\n" for name in arrival.trailers if name != "x-amz-trailer-signature"
         )
-        if follows("AWS4-HMAC-SHA256-TRAILER", hashlib.sha256(text.encode()).hexdigest()) != arrival.trailers.get(
-            "x-amz-trailer-signature"
-        ):
+        told = arrival.trailers.get("x-amz-trailer-signature", "")
+        if not follows("TRAILER", told, hashlib.sha256(text.encode()).hexdigest()):
             raise Wrong("the signature of the trailer")
 
 

@@ -17,11 +17,12 @@ pub(super) fn xml(code: &str, message: &str, request_id: &str, namespace: Option
     .into_bytes()
 }
 
-/// S3's: nothing around the error, and no namespace.
-pub(super) fn s3(code: &str, message: &str, request_id: &str) -> Vec<u8> {
+/// S3's: nothing around the error, and no namespace. With the region to sign for, where another one was signed for.
+pub(super) fn s3(code: &str, message: &str, region: Option<&str>, request_id: &str) -> Vec<u8> {
     let id = escape(request_id);
+    let region = region.map(|region| format!("<Region>{}</Region>", escape(region))).unwrap_or_default();
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{}</Message>\
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{}</Message>{region}\
          <RequestId>{id}</RequestId><HostId>{id}</HostId></Error>",
         escape(message)
     )

@@ -43,12 +43,20 @@ pub fn render(refusal: &Refusal, dialect: Dialect<'_>, request_id: &str) -> Rend
     };
     set("x-amzn-requestid", request_id);
     set(header::CONTENT_TYPE.as_str(), content_type(dialect.protocol, form));
+    let region = match refusal {
+        Refusal::WrongRegion { expected, .. } => Some(expected.as_str()),
+        _ => None,
+    };
     match form {
         Form::Cbor if dialect.protocol == Protocol::Cbor => set("smithy-protocol", "rpc-v2-cbor"),
         Form::Cbor | Form::Json => set("x-amzn-errortype", code),
         Form::S3 => {
             set("x-amz-request-id", request_id);
             set("x-amz-id-2", request_id);
+            // All that an answer to HEAD can tell.
+            if let Some(region) = region {
+                set("x-amz-bucket-region", region);
+            }
         }
         Form::Ec2 | Form::Xml => {}
     }
@@ -60,7 +68,7 @@ pub fn render(refusal: &Refusal, dialect: Dialect<'_>, request_id: &str) -> Rend
         Form::Cbor => body::cbor(code, &message),
         Form::Ec2 => body::ec2(code, &message, request_id),
         Form::Json => body::json(code, &message),
-        Form::S3 => body::s3(code, &message, request_id),
+        Form::S3 => body::s3(code, &message, region, request_id),
         Form::Xml => {
             let namespace = dialect.service.and_then(|service| service.xml_namespace);
             body::xml(code, &message, request_id, namespace, fault)
@@ -146,6 +154,8 @@ fn code(refusal: &Refusal, form: Form) -> &'static str {
         Refusal::GatewayUnavailable { .. } | Refusal::UpstreamTimeout { .. } | Refusal::UpstreamUnavailable { .. } => {
             "ServiceUnavailable"
         }
+        Refusal::WrongRegion { in_query: false, .. } => "AuthorizationHeaderMalformed",
+        Refusal::WrongRegion { in_query: true, .. } => "AuthorizationQueryParametersError",
     }
 }
 
@@ -239,6 +249,23 @@ mod tests {
         assert_eq!(head.headers["content-length"], rendered.body.len().to_string());
         assert!(text(&Refusal::UnknownKey, of("s3control")).contains("<ErrorResponse xmlns=\"http://awss3control."));
         assert!(text(&Refusal::UnknownKey, of("ec2")).contains("<Response><Errors><Error><Code>InvalidClientTokenId"));
+    }
+
+    #[test]
+    fn s3_tells_the_region_that_it_expects() {
+        let wrong =
+            |in_query| Refusal::WrongRegion { claimed: "us-<1>".into(), expected: "eu-west-1".into(), in_query };
+        let rendered = render(&wrong(false), of("s3"), "r-1");
+        assert_eq!(
+            rendered.body,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AuthorizationHeaderMalformed</Code>\
+             <Message>The authorization header is malformed; the region 'us-&lt;1&gt;' is wrong; expecting 'eu-west-1'\
+             </Message><Region>eu-west-1</Region><RequestId>r-1</RequestId><HostId>r-1</HostId></Error>"
+        );
+        assert_eq!(rendered.headers["x-amz-bucket-region"], "eu-west-1");
+        let rendered = render(&wrong(true), of("s3"), "r-1");
+        assert_eq!(rendered.code, "AuthorizationQueryParametersError");
+        assert!(!render(&Refusal::NotGranted, of("s3"), "r-1").headers.contains_key("x-amz-bucket-region"));
     }
 
     #[test]
