@@ -5,9 +5,10 @@ Run by hand where botocore is installed (`pip install botocore`), whenever a new
 
     python3 assets/aws/generate.py
 
-No service has code here. What a model does not say stands in tables beside this file: services.tsv (which services, and
-what people call them), credentials.tsv (reviewed verdicts on what hands out credentials), names.tsv (on what creates
-something, and where its name is; names.py derives the rest), and for what has no model hosts.tsv and operations.tsv.
+Hardly a service has code here. What a model does not say stands in tables beside this file: services.tsv (which services, and
+what people call them), credentials.tsv and members.tsv (reviewed verdicts on what hands out credentials; credentials.py
+finds what has to be judged), names.tsv (on what creates something, and where its name is; names.py derives the rest),
+and for what has no model hosts.tsv and operations.tsv.
 
 Hosts come from evaluating botocore's own endpoint rules for every region, with and without FIPS, dual stack and account
 id, and from endpoints.json, which still knows older names. They are folded into templates, and the templates are
@@ -24,22 +25,16 @@ from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import EndpointProviderError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+from credentials import Judged
 from names import Reviewed, places, wire
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Not the models that somebody may keep in ~/.aws/models.
 LOADER = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 ACCOUNT = "123456789012"
+# A VPC endpoint: its id, what tells it from others of that id, and maybe its zone.
+VPCE = "vpce-0a1b2c3d-4e5f6a7b"
 DOMAIN = re.compile(r"[a-z0-9.-]+")
-
-# Output members whose name says that they carry a credential, unless they are about one (its age, its ARN, a page mark).
-CREDENTIAL = re.compile(
-    r"secret(access)?keys?$|privatekey|password(data)?$|(session|security|auth|authorization|access|refresh|id|bearer)token$"
-    r"|^token(value)?$|clientsecret$",
-    re.I,
-)
-# Shapes that only repeat what a caller set, masked.
-MASKED = re.compile(r"^PendingModifiedValues$")
 
 
 def table(name):
@@ -184,12 +179,12 @@ def listed(model, partition_of):
 def known_by_hand(service, world):
     """Hosts that no model and no rule tells, from hosts.tsv."""
     found = set()
-    for _, template, name, places in (line for line in table("hosts.tsv") if line[0] == service):
+    for _, template, name, places, _source in (line for line in table("hosts.tsv") if line[0] == service):
         for partition, (suffixes, global_region, regions) in world.items():
-            if places not in ("*", partition):
+            if places != "*" and partition not in places.split():
                 continue
             for kind, suffix in zip(("{dns}", "{dual}"), suffixes):
-                host = template.replace(kind, suffix)
+                host = template.replace(kind, suffix).replace("{account}", ACCOUNT).replace("{vpce}", VPCE)
                 for stand_in, label in STAND_INS:
                     host = host.replace(label, stand_in)
                 for region in regions if "{region}" in host else [None]:
@@ -209,10 +204,31 @@ def of_any_region(found, partition_of):
     }
 
 
+def at_vpc_endpoints(service, found, world):
+    """The same at interface VPC endpoints, which are named after the host that they stand for: what is behind
+    api.ecr.us-east-1.amazonaws.com is at vpce-1a2b-3c4d.api.ecr.us-east-1.vpce.amazonaws.com ("Access an AWS service using
+    an interface VPC endpoint", DNS names, in AWS's guide to PrivateLink).
+
+    For every service, as ever more of them have some, and these names are AWS's to give: what others offer at endpoints
+    has vpce-svc-… for the service. S3 has forms of its own, in hosts.tsv.
+    """
+    if service in ("s3", "s3control"):
+        return set()
+    out = set()
+    for host, name, signs, partition in found:
+        suffixes, _, regions = world[partition]
+        for suffix in suffixes:
+            labels, _, region = host.removesuffix("." + suffix).rpartition(".")
+            ours = host.endswith("." + suffix) and region == signs and region in regions
+            if ours and re.fullmatch(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)?", labels) and not labels.startswith("the"):
+                out.add((f"{VPCE}.{labels}.{region}.vpce.{suffixes[0]}", name, signs, partition))
+    return out
+
+
 def fold(found, world, service):
     """{(template, signing name, signing region): places}, and the proof that it unfolds to just what was found.
 
-    In a template {region}, {account} and {zone} stand for themselves, {dns} and {dual} for the partition's suffixes, and
+    In a template {region}, {account}, {vpce} and {zone} stand for themselves, {dns} and {dual} for the partition's suffixes, and
     what begins it may be a name that a customer chose. The signing region is '=' where it is the host's own, '*' where
     it is the partition's global one, '?' for any, '~' for the region sets of SigV4A. A place is a partition, or a region,
     or '*' for all partitions.
@@ -237,6 +253,8 @@ def fold(found, world, service):
                 labels[i], region = label.removesuffix(dashed) + "{region}", dashed
             elif label == ACCOUNT:
                 labels[i] = "{account}"
+            elif label == VPCE:
+                labels[i] = "{vpce}"
             elif label.endswith("-use1-az4"):
                 labels[i] = label.removesuffix("use1-az4") + "{zone}"
         if not region and any_region[host, name, partition] >= set(regions) and len(regions) > 1:
@@ -261,7 +279,7 @@ def unfold(folded, world):
     for (template, name, signs), places in folded.items():
         for partition, (suffixes, global_region, regions) in world.items():
             host = template.replace("{dns}", suffixes[0]).replace("{dual}", suffixes[1]).replace("{account}", ACCOUNT)
-            host = host.replace("{zone}", "use1-az4")
+            host = host.replace("{zone}", "use1-az4").replace("{vpce}", VPCE)
             for stand_in, label in STAND_INS:
                 if host.startswith(label):
                     host = stand_in + host.removeprefix(label)
@@ -280,28 +298,6 @@ def unfold(folded, world):
 # --- operations ----------------------------------------------------------------------------------------------------
 
 
-def carries_credentials(shape, seen=()):
-    """The path of the first output member that carries a credential, or None."""
-    if shape is None or shape.name in seen:
-        return None
-    seen = (*seen, shape.name)
-    if shape.type_name == "list":
-        return carries_credentials(shape.member, seen)
-    if shape.type_name == "map":
-        return carries_credentials(shape.value, seen)
-    if shape.type_name != "structure":
-        return None
-    for name, member in shape.members.items():
-        if MASKED.search(name):
-            continue
-        if CREDENTIAL.search(name) and member.type_name in ("string", "blob"):
-            return name
-        inner = carries_credentials(member, seen)
-        if inner:
-            return f"{name}.{inner}"
-    return None
-
-
 def naming(model, operation, reviewed):
     """What the line of an operation says of the name of what it creates; nothing if it creates nothing."""
     found = places(model.service_name, operation.name, operation.input_shape, reviewed)
@@ -313,7 +309,7 @@ def naming(model, operation, reviewed):
     return [f"also={place[1:]}" if place.startswith("~") else f"name={place}" for place in written[0]]
 
 
-def operations(model, reviewed, reviewed_names):
+def operations(model, judged, reviewed_names):
     rest = model.metadata["protocol"].startswith("rest")
     bearer = "smithy.api#httpBearerAuth"
     of_service = set(model.metadata.get("auth", []))
@@ -321,15 +317,9 @@ def operations(model, reviewed, reviewed_names):
         of_service = {bearer}
     for name in model.operation_names:
         operation = model.operation_model(name)
-        verdict = carries_credentials(operation.output_shape)
-        if (model.service_name, name) in reviewed:
-            says, why = reviewed.pop((model.service_name, name))
-            verdict = says == "yes"
-        elif verdict:
-            print(f"  {model.service_name}:{name} hands out {verdict}: to be judged in credentials.tsv", file=sys.stderr)
         auth = set(operation.auth or of_service)
         flags = {
-            "credentials": verdict,
+            "credentials": judged.hands_out(model.service_name, name, operation.output_shape),
             "unsigned": operation.auth_type == "none" or "smithy.api#noAuth" in auth,
             "bearer": bearer in auth and any("sigv4" in one for one in auth),
             "bearer-only": auth == {bearer},
@@ -402,7 +392,8 @@ def xml_namespace(model):
     return spaces.pop() if spaces else "-"
 
 
-# Services that have no model here, and their operations.
+# Services that have no model here, and their operations; and what models leave out of theirs.
+MODELLED = set(LOADER.list_available_services("service-2"))
 OWN = {service: [] for service, *_ in table("operations.tsv")}
 for own, *operation in table("operations.tsv"):
     OWN[own].append(["op", *operation])
@@ -424,13 +415,14 @@ def describe(service, names):
     return ("other", name, f"The interface of {name}.")
 
 
-def modelled(service, partition_of, world, reviewed, reviewed_names):
+def modelled(service, partition_of, world, judged, reviewed_names):
     """The lines of a service that has a model, and its hosts."""
     model = ServiceModel(LOADER.load_service_model(service, "service-2"), service)
     found = evaluated(model, partition_of, world) | listed(model, partition_of) | known_by_hand(service, world)
     found |= prefixed(model, found)
     if service == "s3":
         found |= of_any_region(found, partition_of)
+    found |= at_vpc_endpoints(service, found, world)
     out = [["protocol", *wire_protocols(model)]]
     if model.metadata["signatureVersion"].startswith("s3"):
         out.append(["path", "once"])
@@ -442,12 +434,12 @@ def modelled(service, partition_of, world, reviewed, reviewed_names):
         out.append(["target", model.metadata["targetPrefix"]])
     if any(protocol in ("query", "ec2", "rest-xml") for protocol in wire_protocols(model)):
         out.append(["xml", model.api_version, xml_namespace(model)])
-    lines = told_apart(service, list(operations(model, reviewed, reviewed_names)))
+    lines = told_apart(service, list(operations(model, judged, reviewed_names)))
     if service == "apigatewaymanagementapi":
         lines += [[*line[:4], STAGED] for line in lines]
     # All of the query is in the form then, and what the model fixes of it, too.
     lines += [[*line[:3], "POST", line[4].partition("?")[0]] for line in lines if line[1] == AS_FORM.get(service)]
-    return out, found, lines
+    return out, found, lines + OWN.get(service, [])
 
 
 def main():
@@ -460,19 +452,20 @@ def main():
         out.append(["partition", partition, *suffixes, global_region, " ".join(regions)])
         world[partition] = (suffixes, global_region, regions)
     partition_of = {region: partition for partition, (_, _, regions) in world.items() for region in regions}
-    reviewed = {(service, name): (says, why) for service, name, says, why in table("credentials.tsv")}
+    judged = Judged(table("credentials.tsv"), table("members.tsv"))
     reviewed_names = Reviewed(table("names.tsv"))
     names = {service: about for service, *about in table("services.tsv")}
-    services = sorted([*LOADER.list_available_services("service-2"), *OWN])
+    services = sorted(MODELLED | set(OWN))
     body, domains, hosts, count = [], set(), 0, 0
     for service in services:
         category, name, about = describe(service, names)
-        if service in OWN:
+        if service not in MODELLED:
             details, found, lines = [["protocol", "rest-json"]], known_by_hand(service, world), OWN[service]
+            found |= at_vpc_endpoints(service, found, world)
             if any("sends-events" in line[2] for line in lines):
                 details.append(["h2", "yes"])
         else:
-            details, found, lines = modelled(service, partition_of, world, reviewed, reviewed_names)
+            details, found, lines = modelled(service, partition_of, world, judged, reviewed_names)
         hosts += len(found)
         count += len(lines)
         body += [["service", service, category, name, about], *details]
@@ -482,7 +475,7 @@ def main():
                 domains.add(template.rpartition("}.")[2])
         body += lines
     out += [["domain", domain] for domain in sorted(domains)]
-    assert not reviewed, f"credentials.tsv names operations that do not exist: {sorted(reviewed)}"
+    judged.check()
     assert not reviewed_names.unused(), f"names.tsv has lines that say nothing: {reviewed_names.unused()}"
     unknown = set(names) - set(services)
     assert not unknown, f"services.tsv names services that do not exist: {sorted(unknown)}"

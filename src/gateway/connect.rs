@@ -21,6 +21,9 @@ use crate::model::Outcome;
 
 const HTTPS: u16 = 443;
 
+/// Where AWS has what is nowhere else: some `WebSockets`, and some streams both ways.
+const STREAMS: u16 = 8443;
+
 /// The longest host name (RFC 1035, section 2.3.4), a colon, and the longest port.
 const MAX_HOST: usize = 253 + 1 + 5;
 
@@ -141,10 +144,18 @@ fn route(deps: &Deps, uri: &http::Uri, headers: &HeaderMap) -> Result<Route, Ref
     })?;
     let name = authority.host().to_ascii_lowercase();
     if authority.port_u16() != Some(HTTPS) {
+        let instead = match authority.port_u16() {
+            Some(STREAMS) if deps.catalogue.host(&name).is_some() => {
+                "Transcribe's WebSockets and SageMaker's two-way streams, which are at 8443, are not carried. Use \
+                 Transcribe's event streams over HTTP/2, as SDKs do outside of browsers, and SageMaker's \
+                 InvokeEndpointWithResponseStream.\n"
+            }
+            _ => "",
+        };
         return Err(Refusal {
             status: StatusCode::FORBIDDEN,
             code: "PortNotAllowed",
-            words: format!("{authority}: only port 443 can be reached through this gateway.\n"),
+            words: format!("{authority}: only port 443 can be reached through this gateway.\n{instead}"),
         });
     }
     if let Some(target) = Target::new(deps.catalogue, &name, vouched) {

@@ -37,6 +37,13 @@ pub(super) fn identify<'t>(
         let what = "Of the transfer codings, only chunked is understood here".to_owned();
         return Err(Stage::Identify.rejects(Refusal::Malformed { what }));
     }
+    if asks_for_websocket(&parts.headers) {
+        let what =
+            "WebSockets are not carried by this gateway. Use the service's HTTP calls, or an SDK's event streams, \
+                    which go over HTTP/2"
+                .to_owned();
+        return Err(Stage::Identify.rejects(Refusal::Malformed { what }));
+    }
     let mut signature = match sigv4::parse(parts) {
         Ok(signature) => signature,
         Err(ParseError::Missing) => return Ok(Identified::Unsigned(Unsigned::Bare)),
@@ -105,6 +112,12 @@ fn codings_are_known(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let known = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
     known && codings.next().is_none()
+}
+
+/// `Upgrade` is for one hop: without it, the cloud would be asked something else than what the client meant.
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let told = headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    told.flat_map(|protocols| protocols.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
 fn names(host: &str, target: &Target) -> bool {

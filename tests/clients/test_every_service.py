@@ -41,8 +41,8 @@ BY_HAND = {
     "opensearch-collection": ("aoss", "1tg2xudton46knx2a95g.us-east-1.aoss.amazonaws.com"),
     "opensearch-domain": ("es", "search-orders-abcdef.us-east-1.es.amazonaws.com"),
 }
-# Services that botocore leaves out, as it can't stream both ways: shown by test_http2.py.
-BOTH_WAYS = ("transcribestreaming",)
+# Services that botocore leaves out, as it can't stream both ways: Transcribe's is shown by test_http2.py.
+BOTH_WAYS = ("rekognitionstreaming", "transcribestreaming")
 # The services that can't be shown so, and how that looks: no more and no fewer.
 NO_SIGNED = "it has no operation that is signed"
 NOT_SHOWN = {
@@ -52,11 +52,16 @@ NOT_SHOWN = {
     "sso": NO_SIGNED,  # bearer tokens of its own
 }
 # Services that have nothing else: the approver allows it by name.
-ONLY_HANDS_OUT = ["eks-auth:AssumeRoleForPodIdentity", "sso-oidc:CreateTokenWithIAM"]
+ONLY_HANDS_OUT = [
+    "eks-auth:AssumeRoleForPodIdentity",
+    "marketplace-reporting:GetBuyerDashboard",
+    "sso-oidc:CreateTokenWithIAM",
+]
 # Where the cheapest operation that reads hands out credentials, although its name does not say so.
 RATHER = {
     "fsx": "DescribeDataRepositoryTasks",
     "kinesis-video-signaling": "SendAlexaOfferToMaster",
+    "m2": "ListEnvironments",
     "mediapackage": "ListHarvestJobs",
 }
 # All that these services have looks on the wire as the operations of another service do: it is told as the other's.

@@ -21,6 +21,7 @@ from harness.recording import RecordingCloud
 from test_paths import sent_and_arrived
 
 ACCOUNT = "123456789012"
+VPCE = "vpce-0a1b2c3d-4e5f6a7b"
 
 
 @dataclass
@@ -80,6 +81,35 @@ FORMS = {
         f"arn:aws:s3-object-lambda:us-west-2:{ACCOUNT}:accesspoint/thumbs",
         f"thumbs-{ACCOUNT}.s3-object-lambda.us-west-2.amazonaws.com", "us-west-2",
         signs=("s3-object-lambda", "us-west-2"),
+    ),
+    "S3, at a VPC endpoint": s3(
+        "papers", f"bucket.{VPCE}.s3.us-west-2.vpce.amazonaws.com", "us-west-2",
+        endpoint=f"https://bucket.{VPCE}.s3.us-west-2.vpce.amazonaws.com",
+    ),
+    "S3, virtual, at a VPC endpoint": s3(
+        "papers", f"papers.bucket.{VPCE}.s3.us-west-2.vpce.amazonaws.com", "us-west-2",
+        endpoint=f"https://bucket.{VPCE}.s3.us-west-2.vpce.amazonaws.com", config={"s3": {"addressing_style": "virtual"}},
+    ),
+    "S3, an access point at a VPC endpoint": s3(
+        f"arn:aws:s3:us-west-2:{ACCOUNT}:accesspoint/reports",
+        f"reports-{ACCOUNT}.accesspoint.{VPCE}.s3.us-west-2.vpce.amazonaws.com", "us-west-2",
+        endpoint=f"https://accesspoint.{VPCE}.s3.us-west-2.vpce.amazonaws.com",
+    ),
+    "S3 Control, at a VPC endpoint": Form(
+        "s3control", "ListAccessPoints", f"{ACCOUNT}.control.{VPCE}.s3.us-west-2.vpce.amazonaws.com", "us-west-2",
+        {"AccountId": ACCOUNT}, endpoint=f"https://control.{VPCE}.s3.us-west-2.vpce.amazonaws.com",
+        signs=("s3", "us-west-2"),
+    ),
+    "ECR, at a VPC endpoint": Form(
+        "ecr", "DescribeRepositories", f"{VPCE}-us-west-2a.api.ecr.us-west-2.vpce.amazonaws.com", "us-west-2",
+        endpoint=f"https://{VPCE}-us-west-2a.api.ecr.us-west-2.vpce.amazonaws.com",
+    ),
+    "KMS, FIPS, at a VPC endpoint": Form(
+        "kms", "ListKeys", f"{VPCE}.kms-fips.us-east-1.vpce.amazonaws.com",
+        endpoint=f"https://{VPCE}.kms-fips.us-east-1.vpce.amazonaws.com",
+    ),
+    "S3, GovCloud, legacy": s3(
+        "papers", "s3-us-gov-west-1.amazonaws.com", "us-gov-west-1", endpoint="https://s3-us-gov-west-1.amazonaws.com"
     ),
     "S3, China": s3("papers", "papers.s3.cn-north-1.amazonaws.com.cn", "cn-north-1"),
     "S3 Control": Form(

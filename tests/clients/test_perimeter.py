@@ -20,6 +20,7 @@ S3 = {
     "s3": {"addressing_style": "path", "payload_signing_enabled": True},
     "request_checksum_calculation": "when_required",
 }
+AT_VPC_ENDPOINT = {"endpoint_url": "https://accesspoint.vpce-0a1b2c3d-4e5f6a7b.s3.us-east-1.vpce.amazonaws.com"}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,7 @@ def within(team_within: Team) -> Way:
         ("glacier", "list_vaults", {"accountId": OTHER}, {}, "AccessDeniedException"),
         ("s3control", "list_regional_buckets", {"AccountId": OTHER}, {}, "AccessDenied"),
         ("s3", "list_objects_v2", {"Bucket": "b", "ExpectedBucketOwner": OTHER}, S3, "AccessDenied"),
+        ("s3", "list_objects_v2", {"Bucket": f"arn:aws:s3:us-east-1:{OTHER}:accesspoint/p"}, AT_VPC_ENDPOINT, "AccessDenied"),
     ],
 )  # fmt: skip
 def test_another_account(

@@ -15,7 +15,7 @@ use http::{
     request::{Builder, Parts},
 };
 
-/// Of services that botocore has no model of.
+/// Of services that botocore has no model of, and what models leave out.
 const BY_HAND: &str = include_str!("../../assets/aws/operations.tsv");
 
 struct Sent<'t> {
@@ -100,7 +100,8 @@ fn all_that_botocore_sends_is_recognised() {
 
     let seen: BTreeSet<_> = requests.iter().map(|sent| (sent.service, sent.operation)).collect();
     let by_hand: BTreeSet<_> = BY_HAND.lines().filter_map(|line| line.split('\t').next()).collect();
-    let own = |service: &&Service| !by_hand.contains(service.id.as_str());
+    let modelled: BTreeSet<_> = seen.iter().map(|(service, _)| *service).collect();
+    let own = |service: &&Service| modelled.contains(service.id.as_str()) || !by_hand.contains(service.id.as_str());
     for service in catalogue.services().iter().filter(own) {
         for operation in service.operations() {
             assert!(seen.contains(&(service.id.as_str(), operation.name)), "{}:{}", service.id, operation.name);
@@ -108,24 +109,69 @@ fn all_that_botocore_sends_is_recognised() {
     }
 }
 
-/// What botocore leaves out, as it can't stream both ways.
+/// What botocore leaves out: streams both ways, and links that only other SDKs make.
 #[test]
-fn streams_of_transcribe_are_recognised() {
-    for (method, target, operation) in [
-        ("POST", "/stream-transcription", "StartStreamTranscription"),
-        ("POST", "/medical-stream-transcription", "StartMedicalStreamTranscription"),
-        ("POST", "/call-analytics-stream-transcription", "StartCallAnalyticsStreamTranscription"),
-        ("POST", "/medical-scribe-stream", "StartMedicalScribeStream"),
-        ("GET", "/medical-scribe-stream/0a1b", "GetMedicalScribeStream"),
+fn what_botocore_leaves_out_is_recognised() {
+    const TRANSCRIBE: [&str; 2] =
+        ["transcribestreaming.eu-west-1.amazonaws.com", "transcribestreaming-fips.us-east-1.api.aws"];
+    const REKOGNITION: [&str; 2] =
+        ["streaming-rekognition.eu-west-1.amazonaws.com", "streaming-rekognition-fips.us-east-1.amazonaws.com"];
+    const POLLY: [&str; 2] = ["polly.eu-west-1.amazonaws.com", "vpce-1a2b-3c4d.polly.eu-west-1.vpce.amazonaws.com"];
+    for (hosts, method, target, name, streams) in [
+        (TRANSCRIBE, "POST", "/stream-transcription", "StartStreamTranscription", true),
+        (TRANSCRIBE, "POST", "/medical-stream-transcription", "StartMedicalStreamTranscription", true),
+        (TRANSCRIBE, "POST", "/call-analytics-stream-transcription", "StartCallAnalyticsStreamTranscription", true),
+        (TRANSCRIBE, "POST", "/medical-scribe-stream", "StartMedicalScribeStream", true),
+        (TRANSCRIBE, "GET", "/medical-scribe-stream/0a1b", "GetMedicalScribeStream", false),
+        (REKOGNITION, "POST", "/start-face-liveness-session", "StartFaceLivenessSession", true),
+        (POLLY, "GET", "/v1/speech?OutputFormat=mp3&Text=hello&VoiceId=Salli", "SynthesizeSpeech", false),
     ] {
-        for host in ["transcribestreaming.eu-west-1.amazonaws.com", "transcribestreaming-fips.us-east-1.api.aws"] {
-            let region = host.split('.').nth(1).unwrap();
+        let (service, signs) = match hosts {
+            TRANSCRIBE => ("transcribestreaming", "transcribe"),
+            REKOGNITION => ("rekognitionstreaming", "rekognition"),
+            _ => ("polly", "polly"),
+        };
+        for host in hosts {
             let (parts, ()) = Request::builder().method(method).uri(target).body(()).unwrap().into_parts();
             let host = Catalogue::embedded().host(host).unwrap();
-            let call = host.claim("transcribe", region).unwrap().name(&parts, b"", |_| true).call;
-            let named = call.operation.unwrap();
-            assert_eq!((call.service.as_str(), named.name), ("transcribestreaming", operation));
-            assert_eq!((named.sends_events, named.answers_events), (method == "POST", method == "POST"));
+            let call = host.claim(signs, host.region().unwrap()).unwrap().name(&parts, b"", |_| true).call;
+            let named = call.operation.unwrap_or_else(|| panic!("{method} {target}"));
+            assert_eq!((call.service.as_str(), named.name), (service, name));
+            assert_eq!((named.sends_events, named.answers_events), (streams, streams), "{name}");
+        }
+    }
+}
+
+/// Services with VPC endpoints (those most used of the CDK's `InterfaceVpcEndpointAwsService`), as their hosts begin.
+const PRIVATE: &str = "access-analyzer acm api.ecr api.sagemaker apigateway appconfigdata athena autoscaling backup batch \
+    bedrock-agent-runtime bedrock-agentcore bedrock-runtime cloudformation cloudtrail codebuild \
+    codepipeline cognito-idp config data-servicediscovery datasync dms ds dynamodb ebs ec2 ecs eks \
+    eks-auth elasticache elasticfilesystem elasticloadbalancing elasticmapreduce email events \
+    firehose fsx glue guardduty kafka kinesis kms kms-fips lakeformation lambda \
+    license-manager logs macie2 monitoring organizations pipes polly qbusiness rds rds-data \
+    redshift-data rekognition runtime.sagemaker s3tables s3vectors secretsmanager securityhub \
+    servicecatalog sns sqs ssm states storagegateway streaming-rekognition streams.dynamodb sts swf \
+    sync-states textract transcribe transcribestreaming transfer translate verifiedpermissions wafv2 \
+    workspaces xray";
+
+#[test]
+fn services_have_vpc_endpoints() {
+    for label in PRIVATE.split(' ') {
+        for endpoint in ["vpce-0123456789abcdef0-abcdefgh", "vpce-0123456789abcdef0-abcdefgh-us-east-1a"] {
+            let host = format!("{endpoint}.{label}.us-east-1.vpce.amazonaws.com");
+            let plain = ["amazonaws.com", "api.aws"].map(|suffix| format!("{label}.us-east-1.{suffix}"));
+            let found = Catalogue::embedded().host(&host).unwrap_or_else(|| panic!("{host}"));
+            let services = |host: &str| -> BTreeSet<_> {
+                let found = Catalogue::embedded().host(host);
+                found
+                    .into_iter()
+                    .flat_map(|host| host.services().collect::<Vec<_>>())
+                    .map(|one| one.id.to_string())
+                    .collect()
+            };
+            let expected: BTreeSet<_> = plain.iter().flat_map(|host| services(host)).collect();
+            assert_eq!(services(&host), expected, "{host}");
+            assert_eq!(found.region(), Some("us-east-1"), "{host}");
         }
     }
 }

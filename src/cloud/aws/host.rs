@@ -132,6 +132,8 @@ impl Catalogue {
             } else if let Some(zonal) = before_zone(label) {
                 template.push(zonal)?;
                 template.push("{zone}")?;
+            } else if is_vpc_endpoint(label) {
+                template.push("{vpce}")?;
             } else {
                 template.push(label)?;
             }
@@ -173,6 +175,11 @@ impl Catalogue {
             account,
         })
     }
+}
+
+/// `vpce-1a2b3c4d-5e6f`, whatever zone is behind it. What others offer at endpoints is `vpce-svc-5e6f`.
+fn is_vpc_endpoint(label: &str) -> bool {
+    label.strip_prefix("vpce-").is_some_and(|rest| !rest.is_empty() && !rest.starts_with("svc-"))
 }
 
 /// `s3express-` of `s3express-usw2-az1`.
@@ -377,14 +384,20 @@ impl<'c> Claim<'c, '_> {
 
 /// The bucket that an S3 host's name (in lower case) begins with: `my.bucket` of `my.bucket.s3.eu-west-1.amazonaws.com`.
 ///
-/// The endpoint's own first label is the last one that begins so, whatever labels a bucket's name has.
+/// The endpoint's own first label is the last one that begins so, whatever labels a bucket's name has. At a VPC endpoint
+/// two more are its own: `bucket.vpce-1a2b-3c4d.s3.eu-west-1.vpce.amazonaws.com`.
 pub fn bucket_in(host: &str) -> Option<&str> {
     let is_s3 = |label: &str| label == "s3" || label.starts_with("s3-");
     let own = host
         .rmatch_indices('.')
         .map(|(at, _)| at + 1)
         .find(|&at| host.get(at..).and_then(|rest| rest.split('.').next()).is_some_and(is_s3))?;
-    host.get(..own - 1).filter(|bucket| !bucket.is_empty())
+    let before = host.get(..own - 1)?;
+    let bucket = match host.get(own..)?.split('.').nth(2) {
+        Some("vpce") => before.rsplit_once('.')?.0.rsplit_once('.')?.0,
+        _ => before,
+    };
+    Some(bucket).filter(|bucket| !bucket.is_empty())
 }
 
 /// The name that the certificate of `host` (in lower case) is for.
@@ -510,10 +523,23 @@ mod tests {
         }
     }
 
+    /// Host, service, signing name, signing region, does it begin with what stands for a bucket, account.
+    type Known = (&'static str, &'static str, &'static str, &'static str, bool, Option<&'static str>);
+
+    fn assert_known(hosts: &[Known]) {
+        for &(name, service, signs, region, bucket, account) in hosts {
+            let host = host(name).unwrap_or_else(|| panic!("{name}"));
+            assert!(host.services().any(|known| known.id.as_str() == service), "{name}");
+            assert_eq!(host.names_bucket(), bucket, "{name}");
+            assert_eq!(host.account().map(AccountId::as_str), account, "{name}");
+            let claim = host.claim(signs, region).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!((claim.signing_name(), claim.region()), (signs, region), "{name}");
+        }
+    }
+
     #[test]
     fn a_customers_name_may_stand_before_some_hosts() {
-        // host, service, signing name, signing region, does it stand for a bucket, account
-        for (name, service, signs, region, bucket, account) in [
+        assert_known(&[
             ("bucket.s3.amazonaws.com", "s3", "s3", "us-east-1", true, None),
             // A bucket is where it is, and the global endpoint takes the region that it is in.
             ("bucket.s3.amazonaws.com", "s3", "s3", "eu-central-1", true, None),
@@ -575,11 +601,23 @@ mod tests {
             ("search-orders-abc.us-east-1.es.amazonaws.com", "opensearch-domain", "es", "us-east-1", false, None),
             ("vpc-orders-abc.cn-north-1.es.amazonaws.com.cn", "opensearch-domain", "es", "cn-north-1", false, None),
             ("1tg2xu.us-east-1.aoss.amazonaws.com", "opensearch-collection", "aoss", "us-east-1", false, None),
-            ("vpce-1a2b-3c4d.sqs.us-east-1.vpce.amazonaws.com", "sqs", "sqs", "us-east-1", false, None),
+            ("1tg2xu.aoss.us-east-1.on.aws", "opensearch-collection", "aoss", "us-east-1", false, None),
             (
-                "vpce-1a2b-3c4d-us-east-1a.monitoring.us-east-1.vpce.amazonaws.com",
-                "cloudwatch",
-                "monitoring",
+                "123456789012.aoss-fips.us-east-1.on.aws",
+                "opensearch-collection",
+                "aoss",
+                "us-east-1",
+                false,
+                Some("123456789012"),
+            ),
+            ("search-orders-abc.aos.us-east-1.on.aws", "opensearch-domain", "es", "us-east-1", false, None),
+            ("bucket.s3-us-gov-west-1.amazonaws.com", "s3", "s3", "us-gov-west-1", true, None),
+            ("s3-fips-us-gov-west-1.amazonaws.com", "s3", "s3", "us-gov-west-1", false, None),
+            ("bucket.s3-fips-us-gov-west-1.amazonaws.com", "s3", "s3", "us-gov-west-1", true, None),
+            (
+                "streaming-rekognition.us-east-1.amazonaws.com",
+                "rekognitionstreaming",
+                "rekognition",
                 "us-east-1",
                 false,
                 None,
@@ -588,14 +626,77 @@ mod tests {
             ("queue.amazonaws.com", "sqs", "sqs", "us-east-1", false, None),
             ("us-east-1.queue.amazonaws.com", "sqs", "sqs", "us-east-1", false, None),
             ("stream-logs.us-east-1.amazonaws.com", "logs", "logs", "us-east-1", false, None),
-        ] {
-            let host = host(name).unwrap_or_else(|| panic!("{name}"));
-            assert!(host.services().any(|known| known.id.as_str() == service), "{name}");
-            assert_eq!(host.names_bucket(), bucket, "{name}");
-            assert_eq!(host.account().map(AccountId::as_str), account, "{name}");
-            let claim = host.claim(signs, region).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!((claim.signing_name(), claim.region()), (signs, region), "{name}");
-        }
+        ]);
+    }
+
+    #[test]
+    fn vpc_endpoints_are_hosts_of_their_services() {
+        assert_known(&[
+            ("vpce-1a2b-3c4d.sqs.us-east-1.vpce.amazonaws.com", "sqs", "sqs", "us-east-1", false, None),
+            ("vpce-1a2b-3c4d.api.ecr.us-east-1.vpce.amazonaws.com", "ecr", "ecr", "us-east-1", false, None),
+            ("vpce-1a2b-3c4d.kms-fips.us-east-1.vpce.amazonaws.com", "kms", "kms", "us-east-1", false, None),
+            (
+                "vpce-1a2b-3c4d.s3vectors.us-east-1.vpce.amazonaws.com",
+                "s3vectors",
+                "s3vectors",
+                "us-east-1",
+                false,
+                None,
+            ),
+            (
+                "vpce-1a2b-3c4d.appsync-api.us-east-1.vpce.amazonaws.com",
+                "appsync-api",
+                "appsync",
+                "us-east-1",
+                false,
+                None,
+            ),
+            ("vpce-1a2b-3c4d.sts.cn-north-1.vpce.amazonaws.com.cn", "sts", "sts", "cn-north-1", false, None),
+            ("bucket.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com", "s3", "s3", "us-east-1", false, None),
+            ("papers.bucket.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com", "s3", "s3", "us-east-1", true, None),
+            (
+                "x.y.bucket.vpce-1a2b-3c4d-us-east-1a.s3.us-east-1.vpce.amazonaws.com",
+                "s3",
+                "s3",
+                "us-east-1",
+                true,
+                None,
+            ),
+            ("accesspoint.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com", "s3", "s3", "us-east-1", false, None),
+            (
+                "reports-s3alias.accesspoint.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com",
+                "s3",
+                "s3",
+                "us-east-1",
+                true,
+                None,
+            ),
+            (
+                "point-123456789012.accesspoint.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com",
+                "s3",
+                "s3",
+                "us-east-1",
+                true,
+                Some("123456789012"),
+            ),
+            ("control.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com", "s3control", "s3", "us-east-1", false, None),
+            (
+                "123456789012.control.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com",
+                "s3control",
+                "s3",
+                "us-east-1",
+                false,
+                Some("123456789012"),
+            ),
+            (
+                "vpce-1a2b-3c4d-us-east-1a.monitoring.us-east-1.vpce.amazonaws.com",
+                "cloudwatch",
+                "monitoring",
+                "us-east-1",
+                false,
+                None,
+            ),
+        ]);
     }
 
     #[test]
@@ -645,7 +746,27 @@ mod tests {
             "ip-10-0-0-1.ec2.internal",
             // Some other company's service, behind a VPC endpoint.
             "vpce-1a2b-3c4d.vpce-svc-5e6f.us-east-1.vpce.amazonaws.com",
+            "vpce-svc-5e6f.us-east-1.vpce.amazonaws.com",
+            "vpce-svc-5e6f.sqs.us-east-1.vpce.amazonaws.com",
+            "vpce-1a2b-3c4d.evil.us-east-1.vpce.amazonaws.com",
+            "vpce-1a2b-3c4d.sqs.evil.vpce.amazonaws.com",
+            "vpce-1a2b-3c4d.sqs.us-east-1.amazonaws.com",
+            "vpce-1a2b-3c4d.sqs.us-east-1.vpce.api.aws",
+            "vpce-1a2b-3c4d.sqs.us-east-1.vpce.amazonaws.com.evil.example",
+            "vpce-1a2b-3c4d.sqs.us-east-1.vpce.evil-amazonaws.com",
+            "vpce-.sqs.us-east-1.vpce.amazonaws.com",
+            "evil.sqs.us-east-1.vpce.amazonaws.com",
+            "evil.vpce-1a2b-3c4d.sqs.us-east-1.vpce.amazonaws.com",
+            "{vpce}.sqs.us-east-1.vpce.amazonaws.com",
             "sqs.us-east-1.vpce.amazonaws.com",
+            "evil.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com",
+            "papers.control.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com",
+            "bucket.vpce-svc-5e6f.s3.us-east-1.vpce.amazonaws.com",
+            "papers.bucket.evil.s3.us-east-1.vpce.amazonaws.com",
+            // For WebSockets alone, which nobody could look into.
+            "abcdef.appsync-realtime-api.us-east-1.amazonaws.com",
+            "a.b.aoss.us-east-1.on.aws",
+            "abcdef.aoss.cn-north-1.on.aws",
             "a.b.us-east-1.es.amazonaws.com",
             // Whoever has a certificate of IoT's gets credentials of a role there.
             "c1a2b3.credentials.iot.us-east-1.amazonaws.com",
@@ -708,6 +829,11 @@ mod tests {
             ("my.dotted.bucket.s3.dualstack.eu-west-1.amazonaws.com", Some("my.dotted.bucket")),
             ("s3.bucket.s3-fips.us-east-1.amazonaws.com", Some("s3.bucket")),
             ("bucket.s3-eu-west-1.amazonaws.com", Some("bucket")),
+            ("bucket.vpce-1a2b-3c4d.s3.eu-west-1.vpce.amazonaws.com", None),
+            ("control.vpce-1a2b-3c4d.s3.eu-west-1.vpce.amazonaws.com", None),
+            ("papers.bucket.vpce-1a2b-3c4d.s3.eu-west-1.vpce.amazonaws.com", Some("papers")),
+            ("s3.bucket.vpce.bucket.vpce-1a2b-3c4d.s3.cn-north-1.vpce.amazonaws.com.cn", Some("s3.bucket.vpce")),
+            ("vpce.s3.eu-west-1.amazonaws.com", Some("vpce")),
             ("sqs.us-east-1.amazonaws.com", None),
         ] {
             assert_eq!(bucket_in(host), bucket, "{host}");

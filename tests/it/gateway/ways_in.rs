@@ -125,7 +125,21 @@ async fn a_refused_connect_says_what_can_be_done() {
     assert!(answer.text().contains("www.example.com is not a cloud service that this gateway knows"));
     assert!(answer.text().contains("gateway.passthrough"));
     let answer = asked(&site, "CONNECT dynamodb.us-east-1.amazonaws.com:80 HTTP/1.1").await;
-    assert!(answer.text().contains("only port 443"), "{}", answer.text());
+    assert_eq!(
+        answer.text(),
+        "dynamodb.us-east-1.amazonaws.com:80: only port 443 can be reached through this gateway.\n"
+    );
+    for (authority, instead) in [
+        ("transcribestreaming.us-west-2.amazonaws.com:8443", true),
+        ("runtime.sagemaker.us-east-1.amazonaws.com:8443", true),
+        ("www.example.com:8443", false),
+    ] {
+        let answer = asked(&site, &format!("CONNECT {authority} HTTP/1.1")).await;
+        assert_eq!(answer.status(), 403);
+        let text = answer.text();
+        assert!(text.starts_with(&format!("{authority}: only port 443")), "{text}");
+        assert_eq!(text.contains("Use Transcribe's event streams over HTTP/2"), instead, "{text}");
+    }
 }
 
 #[tokio::test]
