@@ -12,6 +12,7 @@ from pathlib import Path
 
 import executable
 from harness.gateway import Gateway
+from harness.pages import PAGES, in_sentences
 from harness.paths import CSG, REPOSITORY
 from harness.process import Process, wait_until
 from release import Release, run
@@ -45,6 +46,28 @@ def test_every_command_has_its_page(release: Release):
     assert set(pages) == expected
     assert "/etc/csg/csg.toml" in pages["csg.1.gz"] and "EXIT STATUS" in pages["csg.1.gz"]
     assert "\\-\\-allow\\-credential\\-operation" in pages["csg-request-approve.1.gz"]
+
+
+def test_commands_that_pages_name_in_passing_are_there():
+    """Those in blocks are run: the suite `docs`."""
+    known = set(commands())
+    looked_at = 0
+    for page in PAGES:
+        for text in in_sentences(page):
+            program, *words = text.split()
+            if program != "csg" or not words:
+                continue
+            longest = (words[:count] for count in (2, 1) if " ".join(words[:count]) in known)
+            command = next(longest, [])
+            assert command or words[0] == "COMMAND" or words[0].startswith("--"), f"{page.name}: {text}"
+            # What stands behind a group of commands is a command of it.
+            is_group = any(each.startswith(" ".join([*command, ""])) for each in known)
+            assert not is_group or not words[len(command) :][:1] or words[len(command)] in ("COMMAND", "--help"), text
+            told = run(CSG, *command, "--help")
+            for word in words:
+                assert not word.startswith("--") or re.search(rf"{word}\b", told), f"{page.name}: {text}"
+            looked_at += 1
+    assert looked_at > 40
 
 
 def test_the_completions_complete(release: Release, tmp_path: Path):
