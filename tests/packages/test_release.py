@@ -78,8 +78,16 @@ def test_the_completions_complete(release: Release, tmp_path: Path):
         COMP_WORDS=(csg requ) COMP_CWORD=1; _csg csg requ csg; echo "${COMPREPLY[@]}"
     """
     assert run("bash", "-c", asked, cwd=tmp_path).split() == ["request"]
-    for path in ("share/zsh/site-functions/_csg", "share/fish/vendor_completions.d/csg.fish"):
-        assert "approve" in (tmp_path / path).read_text(), path
+    fish = 'source share/fish/vendor_completions.d/csg.fish; complete --do-complete "csg request appr"'
+    assert run("fish", "--no-config", "-c", fish, cwd=tmp_path).split()[0] == "approve"
+    # Without a terminal zsh completes nothing: what it would offer is printed.
+    zsh = """
+        fpath=(share/zsh/site-functions $fpath); autoload -U compinit; compinit -u -D; print $_comps[csg]
+        source share/zsh/site-functions/_csg; _describe() { print -l ${(P)4} }; _csg__subcmd__request_commands
+    """
+    function, *offered = run("zsh", "-fc", zsh, cwd=tmp_path).splitlines()
+    assert function == "_csg"
+    assert {"approve", "rotate"} < {line.split(":")[0] for line in offered}, offered
 
 
 def test_the_executable_is_what_the_page_says(make_gateway: Callable, say: Callable):
