@@ -2,9 +2,11 @@
 //!
 //! The source is read as tokens. What counts as a message: the text of each `#[error(…)]` and of each `warn!` and
 //! `error!`; and each text of three words or more, unless it stands where nothing is refused: in other attributes, in
-//! what is printed or only noted, and in pages and descriptions, of which only what is said of an error counts. What a
-//! placeholder holds is `…` on both sides.
+//! what is printed or only noted, and in pages and descriptions, of which only what is said of an error counts. Of the
+//! console's templates and scripts, what is marked as an error counts: `console.rs`. What a placeholder holds is `…` on both
+//! sides.
 
+mod console;
 mod page;
 mod source;
 
@@ -26,7 +28,16 @@ const INTERNAL: &[(&str, &[&str])] = &[
             "Cloud Service Gateway",
             "Cloud Service Gateway CA {short_id}",
             "Cloud Service Gateway To use cloud services from here, ask for access in the console{and what to do then}",
+            "It is shown once and never again, to nobody. Have a place ready to save it: {and where}",
+            "Nothing stops working: the access is over already.",
+            "Nothing stops working: there is no access yet. {} can read your comment, and can ask again.",
+            "The access of {} requests ends at once.",
             "The console is at {}",
+            "The key works from that moment.",
+            "The present key ends after the overlap that you chose, counted from then.",
+            "This access ends at once.",
+            "with the keys below is refused from the next call on, and streams in flight end{and what then}",
+            "Your secret is ready",
             "You are this gateway's administrator. The set-up link no longer works.",
             "declared in the query",
             "it is of account {}",
@@ -38,16 +49,23 @@ const INTERNAL: &[(&str, &[&str])] = &[
         "stands beside an error, and says what to do",
         &[
             "; name its authority with --console-ca FILE, or CSG_CA_FILE",
+            ", or go back to the list.",
+            ", where access can be revoked",
             "Add one under Credentials, or go on with the first steps at /welcome.",
             "Go back and try again.",
             "Go back to the page that you came from: it says what can be done instead.",
             "If you should be able to do this, ask an administrator for the role.",
+            "If AWS does not take it, every call that stands on it fails: replace its secret{and what else}",
             "It may have been removed, or it is not yours to see.",
+            "Look at the request",
             "Make one under Environments, or go on with the first steps at /welcome.",
+            "Mend what is wrong and type the secret again: the gateway has not kept it.{and what else}",
             "Plan to replace it, and to give the new one to every client before that.",
             "See whether the directory is still there and mounted.",
+            "Somebody who manages credentials links one to the environment or adds one.{and what then}",
             "Somebody may have acted before you: go back and load the page again.",
             "Try again; if it stays so, tell who runs this gateway.",
+            "Turn the second factor off and set it up again to get ten new ones.",
             "Wait a moment, then try again.",
         ],
     ),

@@ -31,21 +31,16 @@ RELEASE = "/srv/release"
 CLOUD_HOSTS = ("dynamodb.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com", "sts.amazonaws.com")
 # What is typed where a secret is asked for.
 ANSWERS = ((r"csg (login|user add) ", PASSWORD), (r"csg credential add ", REAL_KEY.secret))
-# What is run, but not here.
-# What is not run here, and why: the page of hardening says of its commands what was tried.
-ELSEWHERE = {
-    "./tests/run": "what runs this",
-    "cp /usr/share/apparmor": "a kernel with AppArmor is not to be had; the suite `deb` has the profile parsed",
-    "restorecon": "a system with SELinux is not to be had",
-    "semanage": "a system with SELinux is not to be had",
-}
+# What is not run by any suite, and why.
+ELSEWHERE = {"./tests/run": "what runs this"}
 # Pages whose commands belong on a machine on which the first hour is over, in this order: a backup that is put back ends
 # sessions, and the last one moves the ports.
 _AFTERWARDS = ("clients", "people", "policies", "configuration", "troubleshooting", "upgrade", "backup", "networks")
 AFTERWARDS = tuple(DOCS / f"{name}.md" for name in _AFTERWARDS)
-# Who runs what on which page: the tests below.
+# Who runs what on which page: the tests below, and those of the suite `kernel`.
 _INSTALL, _FIRST_HOUR, _README = DOCS / "install.md", DOCS / "first-hour.md", REPOSITORY / "README.md"
 PAGES_OF = {
+    "apparmor": (DOCS / "hardening.md",),
     "bare": (DOCS / "configuration.md",),
     "demo": (_README,),
     "drop-in": (DOCS / "hardening.md",),
@@ -56,6 +51,7 @@ PAGES_OF = {
     "rpm": (_INSTALL,),
     "script": (_README, _INSTALL),
     "state": (DOCS / "clients.md",),  # the suite `setup_tabs`
+    "selinux": (DOCS / "hardening.md",),
     "tab": (DOCS / "clients.md",),
 }
 PLACES = ("elsewhere", *PAGES_OF)

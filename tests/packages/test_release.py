@@ -12,6 +12,7 @@ from pathlib import Path
 
 import executable
 from harness.gateway import Gateway
+from harness.pages import PAGES, in_sentences
 from harness.paths import CSG, REPOSITORY
 from harness.process import Process, wait_until
 from release import Release, run
@@ -47,6 +48,28 @@ def test_every_command_has_its_page(release: Release):
     assert "\\-\\-allow\\-credential\\-operation" in pages["csg-request-approve.1.gz"]
 
 
+def test_commands_that_pages_name_in_passing_are_there():
+    """Those in blocks are run: the suite `docs`."""
+    known = set(commands())
+    looked_at = 0
+    for page in PAGES:
+        for text in in_sentences(page):
+            program, *words = text.split()
+            if program != "csg" or not words:
+                continue
+            longest = (words[:count] for count in (2, 1) if " ".join(words[:count]) in known)
+            command = next(longest, [])
+            assert command or words[0] == "COMMAND" or words[0].startswith("--"), f"{page.name}: {text}"
+            # What stands behind a group of commands is a command of it.
+            is_group = any(each.startswith(" ".join([*command, ""])) for each in known)
+            assert not is_group or not words[len(command) :][:1] or words[len(command)] in ("COMMAND", "--help"), text
+            told = run(CSG, *command, "--help")
+            for word in words:
+                assert not word.startswith("--") or re.search(rf"{word}\b", told), f"{page.name}: {text}"
+            looked_at += 1
+    assert looked_at > 40
+
+
 def test_the_completions_complete(release: Release, tmp_path: Path):
     with tarfile.open(release.archive) as archive:
         archive.extractall(tmp_path, filter="data")
@@ -55,8 +78,16 @@ def test_the_completions_complete(release: Release, tmp_path: Path):
         COMP_WORDS=(csg requ) COMP_CWORD=1; _csg csg requ csg; echo "${COMPREPLY[@]}"
     """
     assert run("bash", "-c", asked, cwd=tmp_path).split() == ["request"]
-    for path in ("share/zsh/site-functions/_csg", "share/fish/vendor_completions.d/csg.fish"):
-        assert "approve" in (tmp_path / path).read_text(), path
+    fish = 'source share/fish/vendor_completions.d/csg.fish; complete --do-complete "csg request appr"'
+    assert run("fish", "--no-config", "-c", fish, cwd=tmp_path).split()[0] == "approve"
+    # Without a terminal zsh completes nothing: what it would offer is printed.
+    zsh = """
+        fpath=(share/zsh/site-functions $fpath); autoload -U compinit; compinit -u -D; print $_comps[csg]
+        source share/zsh/site-functions/_csg; _describe() { print -l ${(P)4} }; _csg__subcmd__request_commands
+    """
+    function, *offered = run("zsh", "-fc", zsh, cwd=tmp_path).splitlines()
+    assert function == "_csg"
+    assert {"approve", "rotate"} < {line.split(":")[0] for line in offered}, offered
 
 
 def test_the_executable_is_what_the_page_says(make_gateway: Callable, say: Callable):

@@ -58,6 +58,13 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
+def in_sentences(page: Path) -> list[str]:
+    """What stands as code within the text of a page; without messages, which begin the items of their page."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^- (?:(`+).+?\1(?: · )?)+:", "", text, flags=re.MULTILINE)
+    return [" ".join(found[2].split()) for found in re.finditer(r"(`+)(.+?)\1(?!`)", text, re.DOTALL)]
+
+
 def prints(said: str, expected: str) -> bool:
     pattern = "".join(".*" if part == "…" else re.escape(part) for part in re.split("(…)", expected.strip()))
     return re.fullmatch(pattern, said.strip()) is not None

@@ -8,7 +8,7 @@ use std::{
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use super::root;
+use super::{console::console_messages, root};
 
 /// So many words make a message.
 pub(super) const MESSAGE: usize = 3;
@@ -32,7 +32,7 @@ const PAGES_OF_ERRORS: [&str; 5] = [
     "console/pages/sign_in_code.rs",
 ];
 
-/// What the program and `install.sh` can say in `least` words or more, with a place of each.
+/// What the program, its console's pages and `install.sh` can say in `least` words or more, with a place of each.
 pub(super) fn messages(least: usize) -> BTreeMap<String, String> {
     let source = root().join("src");
     let mut found = BTreeMap::new();
@@ -48,6 +48,9 @@ pub(super) fn messages(least: usize) -> BTreeMap<String, String> {
     }
     for (text, line) in read_script(&fs::read_to_string(root().join("install.sh")).unwrap()) {
         found.entry(text).or_insert(format!("install.sh:{line}"));
+    }
+    for (text, place) in console_messages(root(), least) {
+        found.entry(text).or_insert(place);
     }
     assert!(found.len() > 200, "only {} messages are found", found.len());
     found
@@ -252,7 +255,7 @@ fn text_of(literal: &str) -> Option<String> {
 }
 
 /// How many words of two letters or more there are.
-fn words(text: &str) -> usize {
+pub(super) fn words(text: &str) -> usize {
     text.split_whitespace().filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() > 1).count()
 }
 
