@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     model::{CloudId, Publisher, UserName},
     secret::Secret,
-    store::{self, MasterKey, Store},
+    store::{self, MasterKey, Migration, Store},
     workflow::{KnownServices, Workflow},
 };
 
@@ -23,7 +23,7 @@ pub(super) struct State {
 
 /// Prepares the data directory with a first administrator; gives back the CA certificate's SHA-256 fingerprint.
 pub fn initialise(config: &Config, admin: &UserName, password: &Secret, clock: &Clock) -> Result<String, StartError> {
-    let state = open(config, clock, Publisher::new())?;
+    let state = settled(open(config, clock, None, Publisher::new())?)?;
     if state.workflow.is_set_up()? {
         return Err(StartError::AlreadyInitialised(config.data_dir.clone()));
     }
@@ -40,30 +40,38 @@ pub fn authority(config: &Config, clock: &Clock) -> Result<Arc<Authority>, Start
 pub(super) fn existing(config: &Config, clock: &Clock, key: Option<MasterKey>) -> Result<State, StartError> {
     let path = || config.data_dir.clone();
     match database(config).try_exists() {
-        Ok(true) => open_with(config, clock, key, Publisher::new()),
+        Ok(true) => settled(open(config, clock, key, Publisher::new())?),
         Ok(false) => Err(StartError::NotInitialised(path())),
         Err(cause) => Err(StartError::DataDir { path: path(), cause }),
     }
 }
 
-/// Opens the state, whose grants are published by `publisher`; makes what does not exist yet.
-pub(super) fn open(config: &Config, clock: &Clock, publisher: Publisher) -> Result<State, StartError> {
-    open_with(config, clock, None, publisher)
+/// For who has nothing else to do that could fail.
+pub(super) fn settled((state, migration): (State, Migration)) -> Result<State, StartError> {
+    migration.complete()?;
+    Ok(state)
 }
 
-fn open_with(
+/// Finds out, without opening the state of a process that runs, whether there is a key for it.
+pub(super) fn check_key(config: &Config) -> Result<(), StartError> {
+    master_key::load(config, &database(config)).map(drop)
+}
+
+/// Opens the state, whose grants are published by `publisher`; makes what does not exist yet. With `key`, if that is known
+/// already. The state of an older version is left as it is until the migration is completed.
+pub(super) fn open(
     config: &Config,
     clock: &Clock,
     key: Option<MasterKey>,
     publisher: Publisher,
-) -> Result<State, StartError> {
+) -> Result<(State, Migration), StartError> {
     data_dir::prepare(&config.data_dir)?;
     let database = database(config);
     let key = match key {
         Some(key) => key,
         None => master_key::load(config, &database)?,
     };
-    let store = Store::open(&database, &key)?;
+    let (store, migration) = Store::on_trial(&database, &key)?;
     store::forget_copies(&database, clock.now());
     let workflow = Workflow::open(store, clock.clone(), known_services(), publisher)?;
     let authority = if let Some(stored) = workflow.authority()? {
@@ -73,7 +81,7 @@ fn open_with(
         workflow.save_authority(made.certificate_der(), &made.key_pkcs8())?;
         made
     };
-    Ok(State { key, workflow, authority: Arc::new(authority) })
+    Ok((State { key, workflow, authority: Arc::new(authority) }, migration))
 }
 
 fn database(config: &Config) -> PathBuf {

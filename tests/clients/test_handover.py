@@ -1,9 +1,10 @@
 """Another executable takes over, and the configuration is read again: no call fails, none is cut, each is recorded once."""
 
-import json
 import os
 import re
+import shutil
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.clients import Way
+from harness.certificates import CloudCertificates
 from harness.cloud import Exchange, Key
 from harness.gateway import Gateway, Team
-from harness.paths import CLIENTS
+from harness.load import Load, check_records, records
+from harness.paths import CSG
 from harness.process import Process, listens, wait_until
 from harness.recording import Arrival, RecordingCloud
 from harness.wire import DYNAMODB, Connection, list_tables, raw_request, read_head, signed_headers, tunnel
@@ -68,102 +70,6 @@ def cloud(slow: SlowCloud, certificates) -> Iterator[RecordingCloud]:
 @pytest.fixture
 def own(cloud: RecordingCloud, make_gateway: Callable) -> Team:
     return Team(make_gateway({"*.amazonaws.com": cloud.address}))
-
-
-class Load:
-    """Clients of several kinds that call until they are told to stop. None of them tries a call a second time."""
-
-    def __init__(self, team: Team, kinds: str = "boto3 kept curl javascript"):
-        self.team = team
-        self.stopped = threading.Event()
-        self.calls: dict[str, int] = {}
-        self.errors: list[str] = []
-        self.keys = {kind: team.grant("dynamodb") for kind in kinds.split()}
-        self.threads = [threading.Thread(target=self.run, args=(kind, key)) for kind, key in self.keys.items()]
-
-    def __enter__(self) -> "Load":
-        for thread in self.threads:
-            thread.start()
-        self.wait_for_more()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join(60)
-
-    def wait_for_more(self) -> None:
-        """Until each kind has come a good way on: those that tell only at their end are not waited for."""
-        counted = {kind: self.calls.get(kind, 0) + 10 for kind in self.keys if kind in ("boto3", "kept")}
-        more = lambda: self.errors or all(self.calls.get(kind, 0) >= count for kind, count in counted.items())  # noqa: E731
-        wait_until(more, 30, "the clients to go on")
-
-    def run(self, kind: str, key: Key) -> None:
-        way = Way(self.team.gateway.proxy_url, self.team.gateway.ca, key)
-        try:
-            getattr(self, kind)(way)
-        except Exception as error:
-            self.errors.append(f"{kind}: {error!r}")
-
-    def boto3(self, way: Way) -> None:
-        client = way.boto3("dynamodb", retries={"total_max_attempts": 1})
-        while not self.stopped.is_set():
-            self.calls["boto3"] = self.calls.get("boto3", 0) + 1
-            client.list_tables()
-
-    def kept(self, way: Way) -> None:
-        """A client that keeps its connection for as long as the gateway lets it."""
-        connection = None
-        while not self.stopped.is_set():
-            connection = connection or tunnel(self.team.gateway.address, way.ca, DYNAMODB)
-            self.calls["kept"] = self.calls.get("kept", 0) + 1
-            answer = connection.request(list_tables(way.key))
-            assert answer.status == 200, answer
-            if answer.headers.get("connection") == "close":
-                connection.close()
-                connection = None
-        if connection:
-            connection.close()
-
-    def curl(self, way: Way) -> None:
-        """Fifty calls on one connection, again and again."""
-        signed = ["--aws-sigv4", "aws:amz:us-east-1:dynamodb", "--user", f"{way.key.id}:{way.key.secret}"]
-        kind = ["-H", "x-amz-target: DynamoDB_20120810.ListTables", "-H", "content-type: application/x-amz-json-1.0"]
-        asks = ["-d", "{}", "-w", "%{http_code}\n", *["-o", "/dev/null", f"https://{DYNAMODB}/"] * 50]
-        while not self.stopped.is_set():
-            command = ["curl", "--disable", "-sS", "--cacert", way.ca, "-x", way.proxy_url, *signed, *kind, *asks]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-            assert (done.returncode, done.stdout.split()) == (0, ["200"] * 50), done
-            self.calls["curl"] = self.calls.get("curl", 0) + 50
-
-    def javascript(self, way: Way) -> None:
-        with subprocess.Popen(
-            ["node", "loop.mjs"],
-            cwd=CLIENTS / "js",
-            env=way.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as node:
-            self.stopped.wait(60)
-            told = json.loads(node.communicate("", timeout=60)[0])
-        self.calls["javascript"] = told["calls"]
-        assert told["errors"] == []
-
-
-def records(team: Team, key: Key, count: int) -> list[dict]:
-    """What is recorded of a key's calls, once there are as many as expected."""
-    found = wait_until(
-        lambda: len(items := team.admin.calls(f"request={key.request}")) >= count and items, 20, f"{count} records"
-    )
-    assert len(found) == count == len({record["id"] for record in found})
-    return found
-
-
-def check_records(load: Load) -> None:
-    for kind, key in load.keys.items():
-        outcomes = {record["outcome"] for record in records(load.team, key, load.calls[kind])}
-        assert outcomes == {"allowed"}, kind
 
 
 def invoke(key: Key) -> bytes:
@@ -306,7 +212,6 @@ def broken(gateway: Gateway, case: str, folder: Path) -> tuple[list[str | Path],
         port = gateway.console_port
         gateway.configure(lambda text: re.sub(r"\[gateway\]\n.*", rf'[gateway]\n"listen" = ["127.0.0.1:{port}"]', text))
         return [], "the new process could not take over: console.listen: can't listen on"
-    # Found only when the state has been let go of already.
     gateway.configure(
         lambda text: text.replace("[console]", '[console]\ntls = { cert = "/nowhere", key = "/nowhere" }')
     )
@@ -332,6 +237,59 @@ def test_who_cannot_take_over_leaves_everything_as_it_was(case: str, own: Team, 
     check_records(load)
     # And once what was wrong is mended, it hands over.
     gateway.configuration.write_text(intact)
+    gateway.upgrade()
+    assert process.child.wait(30) == 0
+
+
+def test_files_that_are_gone_by_now_end_nobody_who_has_read_them(
+    make_gateway: Callable, certificates: CloudCertificates, tmp_path: Path
+):
+    """A master key that was moved, a certificate that somebody is at work on: they are for the next process, not for the one
+    that has to go on because the next could not start."""
+    gateway: Gateway = make_gateway({})
+    gateway.stop()
+    intact = gateway.configuration.read_text()
+    master = (gateway.folder / "data/master.key").read_bytes()
+    (gateway.folder / "data/master.key").unlink()
+
+    def place(name: str) -> None:
+        folder = tmp_path / name
+        folder.mkdir()
+        for file, content in (
+            ("master", master),
+            ("cert", certificates.chain.read_bytes()),
+            ("key", certificates.key.read_bytes()),
+        ):
+            (folder / file).write_bytes(content)
+            (folder / file).chmod(0o600)
+        tls = f'[console]\ntls = {{ cert = "{folder}/cert", key = "{folder}/key" }}'
+        text = intact.replace("[console]", tls) + f'[secrets]\nkey_file = "{folder}/master"\n'
+        gateway.configuration.write_text(text)
+
+    def shown() -> str:
+        return ssl.get_server_certificate(("127.0.0.1", gateway.console_port))
+
+    place("first")
+    gateway.start()
+    process, certificate = gateway.running(), shown()
+    shutil.rmtree(tmp_path / "first")
+    refused = gateway.ask_to_hand_over()
+    assert refused.returncode == 1 and f"console.tls: {tmp_path}/first/cert: No such file" in refused.stderr, refused
+    place("second")
+    # What the new process finds only once it has the state, and when that has to be given back.
+    audit = gateway.folder / "data/audit"
+    audit.rename(gateway.folder / "audit")
+    audit.write_text("no folder")
+    refused = gateway.ask_to_hand_over()
+    assert refused.returncode == 1 and "could not take over: the audit directory " in refused.stderr, refused
+    audit.unlink()
+    (gateway.folder / "audit").rename(audit)
+    assert process.child.poll() is None and shown() == certificate
+    assert "the console keeps the certificate that it has" in process.text()
+    link = subprocess.run(
+        [CSG, "setup-link", "--config", gateway.configuration], capture_output=True, text=True, check=False
+    )
+    assert "this gateway is set up already" in link.stderr, link
     gateway.upgrade()
     assert process.child.wait(30) == 0
 
