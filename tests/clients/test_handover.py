@@ -1,14 +1,17 @@
 """Another executable takes over, and the configuration is read again: no call fails, none is cut, each is recorded once."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
+import socket
 import ssl
+import stat
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -373,3 +376,103 @@ def test_a_configuration_with_mistakes_changes_nothing_and_all_of_them_are_told(
     assert 'this change counts after a restart key="log.format" before="text" after="json"' in told, told
     assert 'the configuration was changed key="log.level" before="info" after="debug"' in told, told
     assert own.grant("dynamodb") and listens(gateway.port)
+
+
+def ask_by_hand(gateway: Gateway, said: bytes, files: Sequence[int] = ()) -> bytes:
+    """Says something at the socket where the gateway is asked to hand over, and gives what is answered."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(gateway.folder / "data/upgrade.sock"))
+        answer = b""
+        try:
+            socket.send_fds(connection, [said], list(files))
+            connection.shutdown(socket.SHUT_WR)
+            while some := connection.recv(65536):
+                answer += some
+        except ConnectionError:
+            pass
+        return answer
+
+
+def test_what_is_said_to_the_running_process_and_is_no_request_changes_nothing(own: Team, tmp_path: Path):
+    """Only root and the gateway's own user come that far; what they get wrong must not harm it."""
+    gateway, process = own.gateway, own.gateway.running()
+    text = tmp_path / "text"
+    text.write_text("not a program")
+    text.chmod(0o755)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with Load(own, "kept") as load, contextlib.ExitStack() as opened:
+        descriptors = [os.open(path, os.O_RDONLY) for path in (text, tmp_path, "/dev/zero")]
+        descriptors.append(os.open(pipe, os.O_RDWR))
+        for descriptor in descriptors:
+            opened.callback(os.close, descriptor)
+        not_understood = [
+            (b"", ()),
+            (b"GET / HTTP/1.1\r\nHost: csg\r\n\r\n", ()),
+            (b"+", ()),
+            (b"-", descriptors[:1]),
+            (b"+", descriptors[:2]),
+            (b"+", descriptors[:1] * 64),
+            (b"+", descriptors[:1] * 253),
+            (b"x" * (16 << 20), ()),
+        ]
+        for said, files in not_understood:
+            assert ask_by_hand(gateway, said, files) == b"", (said[:8], files)
+        # Files that can't be executed; and what comes behind the one that is understood is not read.
+        for number, descriptor in enumerate(descriptors):
+            answer = ask_by_hand(gateway, b"+" + b"x" * number, [descriptor])
+            assert b"the new executable can't be started: " in answer, answer
+        # One who never comes to an end keeps nobody waiting for long.
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.connect(str(gateway.folder / "data/upgrade.sock"))
+            assert b"can't be started" in ask_by_hand(gateway, b"+", descriptors[:1])
+        load.wait_for_more()
+        ours = {str(Path(f"/proc/self/fd/{descriptor}").readlink()) for descriptor in descriptors}
+        wait_until(lambda: not ours & set(process.open_paths()), 10, "no file of ours to be left open there")
+        assert process.child.poll() is None
+        gateway.upgrade()
+        load.wait_for_more()
+    assert load.errors == []
+    check_records(load)
+    assert process.text().count("somebody came to upgrade.sock and was not understood") == len(not_understood)
+    assert process.text().count("somebody came to upgrade.sock and said nothing") == 1
+
+
+@pytest.mark.parametrize("name", ["upgrade.sock", "csg.sock"])
+@pytest.mark.parametrize("what", ["a file", "a link to a file", "a link to nothing", "a socket of nobody's"])
+def test_what_lies_in_the_socket_s_place_is_replaced_and_not_followed(
+    name: str, what: str, make_gateway: Callable, tmp_path: Path
+):
+    gateway: Gateway = make_gateway({})
+    gateway.stop()
+    place, other = gateway.folder / "data" / name, tmp_path / "other"
+    place.unlink()
+    if what == "a file":
+        place.write_text("here")
+    elif what == "a socket of nobody's":
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(place))
+    else:
+        place.symlink_to(other)
+        if what == "a link to a file":
+            other.write_text("there")
+    gateway.start()
+    about = place.lstat()
+    assert (stat.S_ISSOCK(about.st_mode), stat.S_IMODE(about.st_mode)) == (True, 0o600)
+    assert not other.exists() or other.read_text() == "there"
+    assert other.exists() == (what == "a link to a file")
+    gateway.upgrade()
+    assert stat.S_ISSOCK(place.lstat().st_mode)
+
+
+def test_a_folder_in_the_socket_s_place_costs_the_upgrade_without_a_restart_and_nothing_else(make_gateway: Callable):
+    gateway: Gateway = make_gateway({})
+    gateway.stop()
+    place = gateway.folder / "data/upgrade.sock"
+    place.unlink()
+    (place / "inner").mkdir(parents=True)
+    gateway.start()
+    assert gateway.sign_in("admin").get("/environments")["items"] == []
+    assert "another version can't take over without a restart: upgrade.sock can't be opened" in gateway.running().text()
+    assert gateway.ask_to_hand_over().returncode == 3
