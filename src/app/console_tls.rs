@@ -45,12 +45,22 @@ enum Source {
 /// What changes whenever a file does: device, number, size, and when (seconds, nanoseconds) it was last changed.
 type Stamp = (u64, u64, u64, i64, i64);
 
+/// Finds out whether files that are given can be used: that needs nothing of the state.
+pub(super) fn check(console: &Console) -> Result<(), StartError> {
+    match &console.tls {
+        ConsoleTls::Files { cert, key } => read(cert, key).map(drop),
+        ConsoleTls::Auto | ConsoleTls::Off => Ok(()),
+    }
+}
+
 /// The certificate for a console that listens on `bound`; none if it speaks plain HTTP. `own` are the machine's names.
+/// The one from `before`, if there is one, does where no other can be had.
 pub(super) fn open(
     console: &Console,
     bound: SocketAddr,
     authority: &Arc<Authority>,
     own: &[String],
+    before: Option<Arc<ServerIdentity>>,
     now: Timestamp,
 ) -> Result<Option<Certificate>, StartError> {
     let is_loopback = bound.ip().to_canonical().is_loopback();
@@ -71,8 +81,16 @@ pub(super) fn open(
         }
         ConsoleTls::Files { cert, key } => Source::Files { cert: cert.clone(), key: key.clone(), seen: None },
     };
-    let Some(identity) = source.next(None, now)? else { return Ok(None) };
-    Ok(Some(Certificate { source, current: watch::Sender::new(Arc::new(identity)) }))
+    let identity = match (source.next(None, now), before) {
+        (Ok(None), _) => return Ok(None),
+        (Ok(Some(identity)), _) => Arc::new(identity),
+        (Err(error), Some(before)) => {
+            tracing::error!(%error, "the console keeps the certificate that it has");
+            before
+        }
+        (Err(error), None) => return Err(error),
+    };
+    Ok(Some(Certificate { source, current: watch::Sender::new(identity) }))
 }
 
 impl Certificate {
@@ -242,7 +260,7 @@ mod tests {
 
     fn opened(tls: ConsoleTls, listen: &str, own: &[&str]) -> Result<Option<Certificate>, StartError> {
         let listen = listen.parse().unwrap();
-        open(&Console { listen, tls }, listen, &authority(), &names(own), now())
+        open(&Console { listen, tls }, listen, &authority(), &names(own), None, now())
     }
 
     #[test]
@@ -318,6 +336,29 @@ mod tests {
         write(folder.path(), days(2));
         certificate.renew(now());
         assert_eq!(shown.borrow_and_update().not_after(), days(9));
+    }
+
+    #[test]
+    fn who_has_one_already_keeps_it_where_the_files_are_no_good_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), now());
+        let mut before = opened(files(folder.path()), "127.0.0.1:1", &[]).unwrap().unwrap().subscribe();
+        let before = Arc::clone(&before.borrow_and_update());
+        let again = || {
+            let listen = "127.0.0.1:1".parse().unwrap();
+            let console = Console { listen, tls: files(folder.path()) };
+            open(&console, listen, &authority(), &[], Some(Arc::clone(&before)), now()).unwrap().unwrap()
+        };
+        fs::remove_file(folder.path().join("key.pem")).unwrap();
+        assert!(check(&Console { listen: "127.0.0.1:1".parse().unwrap(), tls: files(folder.path()) }).is_err());
+        let mut kept = again();
+        let mut shown = kept.subscribe();
+        assert!(Arc::ptr_eq(&before, &shown.borrow_and_update()));
+        // And the next that is good counts.
+        write(folder.path(), days(1));
+        kept.renew(now());
+        assert_eq!(shown.borrow_and_update().not_after(), days(8));
+        assert_eq!(again().subscribe().borrow().not_after(), days(8));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The part of the appliance that has the state: console, use cases, and access that ends by itself. It can be ended and
 //! begun again while the gateway goes on under the grants that were published last.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -13,8 +13,8 @@ use super::{
     state::State,
 };
 use crate::{
-    audit::Audit,
-    ca::Authority,
+    audit::{self, Audit},
+    ca::{Authority, ServerIdentity},
     clock::Clock,
     config::Config,
     console,
@@ -34,13 +34,34 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(super) struct Control {
     /// Where people find the console.
     pub(super) url: Arc<str>,
-    /// Lets whoever has it make the first administrator; there while there is none.
-    pub(super) set_up_token: Option<Secret>,
     pub(super) tasks: JoinSet<()>,
     pub(super) stop: CancellationToken,
-    key: MasterKey,
+    known: Known,
     workflow: Workflow,
     authority: Arc<Authority>,
+}
+
+/// All of it, before anybody is served.
+pub(super) struct Prepared {
+    /// Lets whoever has it make the first administrator; there while there is none.
+    pub(super) set_up_token: Option<Secret>,
+    address: SocketAddr,
+    audit: audit::Reader,
+    certificate: Option<console_tls::Certificate>,
+    clock: Clock,
+    data_dir: PathBuf,
+    known: Known,
+    router: axum::Router,
+    socket: TcpListener,
+    state: (Workflow, Arc<Authority>),
+    url: Arc<str>,
+}
+
+/// What was read from files that may be gone, or others, when this process has to go on after all.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) key: MasterKey,
+    identity: Option<watch::Receiver<Arc<ServerIdentity>>>,
 }
 
 /// What it is made of, beside the state.
@@ -70,8 +91,8 @@ impl<'a> Parts<'a> {
 }
 
 impl Control {
-    /// Begins to serve people. Must be called inside a Tokio runtime.
-    pub(super) fn start(state: State, parts: Parts<'_>) -> Result<Self, StartError> {
+    /// Does all that can fail. `known` is what was known before, if it was. Must be called inside a Tokio runtime.
+    pub(super) fn prepare(state: State, parts: Parts<'_>, known: Option<&Known>) -> Result<Prepared, StartError> {
         let Parts { config, clock, listener, gateway, audit, endpoint } = parts;
         let State { key, workflow, authority } = state;
         let set_up_token = set_up_token(&workflow)?;
@@ -79,7 +100,8 @@ impl Control {
 
         let own = names::own(&config.gateway.hostnames);
         warn_of_strange(&own, &authority);
-        let certificate = console_tls::open(&config.console, listener.address, &authority, &own, clock.now())?;
+        let before = known.and_then(|known| known.identity.as_ref()).map(|identity| Arc::clone(&identity.borrow()));
+        let certificate = console_tls::open(&config.console, listener.address, &authority, &own, before, clock.now())?;
         let url: Arc<str> = url(listener.address, &own, certificate.as_ref()).into();
         let identity = certificate.as_ref().map(console_tls::Certificate::subscribe);
         let counted = gateway.clone();
@@ -96,29 +118,24 @@ impl Control {
                 identity: identity.clone(),
             },
         });
-        let tls = identity.map(|identity| console::Tls { identity, url: Arc::clone(&url) });
+        Ok(Prepared {
+            set_up_token,
+            address: listener.address,
+            audit: audit.reader(),
+            certificate,
+            clock: clock.clone(),
+            data_dir: config.data_dir.clone(),
+            known: Known { key, identity },
+            router,
+            socket: listener.listen()?,
+            state: (workflow, authority),
+            url,
+        })
+    }
 
-        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-        tasks.spawn(console::serve(listener.listen()?, tls, router, clock.clone(), stop.clone()));
-        tracing::info!(address = %listener.address, %url, "the console listens");
-        if let Some(certificate) = certificate {
-            tasks.spawn(certificate.keep(clock.clone(), stop.clone()));
-        }
-        match local::listen(&config.data_dir) {
-            Ok(listener) => {
-                let desk = local::Desk {
-                    workflow: workflow.clone(),
-                    key: key.clone(),
-                    audit: local::Audit::Running(audit.reader()),
-                    console_url: Arc::clone(&url),
-                    running: true,
-                };
-                tasks.spawn(local::serve(listener, desk, stop.clone()));
-            }
-            Err(error) => tracing::warn!(%error, "`csg backup` and `csg setup-link` can't ask this csg while it runs"),
-        }
-        tasks.spawn(running::expire(workflow.clone(), clock.clone(), stop.clone()));
-        Ok(Self { url, set_up_token, tasks, stop, key, workflow, authority })
+    /// What need not be read again.
+    pub(super) fn known(&self) -> Known {
+        self.known.clone()
     }
 
     /// Ends it and closes the state, so that another process can open it; gives it back if something still holds it.
@@ -131,12 +148,42 @@ impl Control {
         let (mut workflow, began) = (self.workflow, clock.now());
         while let Err(held) = workflow.close() {
             if clock.now().since(began) > PATIENCE {
-                return Err(State { key: self.key, workflow: held, authority: self.authority });
+                return Err(State { key: self.known.key, workflow: held, authority: self.authority });
             }
             workflow = held;
             clock.sleep(LOOK).await;
         }
         Ok(())
+    }
+}
+
+impl Prepared {
+    /// Begins to serve people. Must be called inside a Tokio runtime.
+    pub(super) fn serve(self) -> Control {
+        let Self { address, audit, certificate, clock, data_dir, known, router, socket, state, url, .. } = self;
+        let (workflow, authority) = state;
+        let tls = known.identity.clone().map(|identity| console::Tls { identity, url: Arc::clone(&url) });
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        tasks.spawn(console::serve(socket, tls, router, clock.clone(), stop.clone()));
+        tracing::info!(%address, %url, "the console listens");
+        if let Some(certificate) = certificate {
+            tasks.spawn(certificate.keep(clock.clone(), stop.clone()));
+        }
+        match local::listen(&data_dir) {
+            Ok(listener) => {
+                let desk = local::Desk {
+                    workflow: workflow.clone(),
+                    key: known.key.clone(),
+                    audit: local::Audit::Running(audit),
+                    console_url: Arc::clone(&url),
+                    running: true,
+                };
+                tasks.spawn(local::serve(listener, desk, stop.clone()));
+            }
+            Err(error) => tracing::warn!(%error, "`csg backup` and `csg setup-link` can't ask this csg while it runs"),
+        }
+        tasks.spawn(running::expire(workflow.clone(), clock, stop.clone()));
+        Control { url, tasks, stop, known, workflow, authority }
     }
 }
 

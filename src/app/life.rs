@@ -7,7 +7,7 @@ use tokio::{task::JoinHandle, task::JoinSet};
 
 use super::{
     Running, Signals, StartError,
-    control::{self, Control},
+    control::{self, Control, Known},
     handover::{Answer, Door, HandOverError, Successor},
     reload,
     signal::Wish,
@@ -114,13 +114,14 @@ impl Running {
         let sockets = self.listeners.as_ref().map(super::Listeners::all).unwrap_or_default();
         let started = Successor::start(executable, &sockets, &self.config.data_dir, &self.clock).await;
         let mut successor = started.map_err(Unfinished::GoesOn)?;
+        let known = self.control.as_ref().map(Control::known);
         let (taken, held) = match self.release().await {
             Ok(()) => (successor.take_over(&self.publisher).await, None),
             Err(held) => (Err(HandOverError::Busy), held),
         };
         let Err(error) = taken else { return Ok(successor) };
         successor.end();
-        match self.resume(held).await {
+        match self.resume(held, known).await {
             Ok(()) => Err(Unfinished::GoesOn(error)),
             Err(own) => Err(Unfinished::Lost(error, own)),
         }
@@ -135,27 +136,30 @@ impl Running {
         if self.with_audit(|audit| audit.hand_over(WRITE)).await { Ok(()) } else { Err(None) }
     }
 
-    /// Takes the state back, or goes on with the one that was `held`.
-    async fn resume(&mut self, held: Option<State>) -> Result<(), StartError> {
+    /// Takes the state back, or goes on with the one that was `held`. Nothing that is `known` is read again: a file that
+    /// has kept the other process from starting must not end this one.
+    async fn resume(&mut self, held: Option<State>, known: Option<Known>) -> Result<(), StartError> {
         let Some(listeners) = &self.listeners else { return Ok(()) };
         let state = match held {
             Some(state) => state,
-            None => self.state_again().await?,
+            None => self.state_again(known.as_ref()).await?,
         };
         if !self.with_audit(|audit| audit.take_back(WRITE)).await {
             tracing::warn!("the audit files can't be had back yet; calls are recorded meanwhile");
         }
         let parts = control::Parts::of(&self.config, &self.clock, listeners, &self.data_plane, &self.audit);
-        self.control = Some(Control::start(state, parts)?);
+        self.control = Some(Control::prepare(state, parts, known.as_ref())?.serve());
         self.door = Door::open(&self.config.data_dir, &self.clock);
         Ok(())
     }
 
     /// Opens the state, which a process that was just ended may still have.
-    async fn state_again(&self) -> Result<State, StartError> {
+    async fn state_again(&self, known: Option<&Known>) -> Result<State, StartError> {
         let began = self.clock.now();
         loop {
-            match state::open(&self.config, &self.clock, self.publisher.clone()) {
+            let key = known.map(|known| known.key.clone());
+            let opened = state::open(&self.config, &self.clock, key, self.publisher.clone());
+            match opened.and_then(state::settled) {
                 Err(StartError::Store(store::Error::AlreadyOpen { .. })) if self.clock.now().since(began) < DEATH => {
                     self.clock.sleep(LOOK).await;
                 }

@@ -30,7 +30,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    backup::{BackupError, Copied, Header, Options as RestoreOptions, Restored, SealedKey, Wrapping, restore, stamp},
+    backup::{
+        BackupError, Copied, Header, Options as RestoreOptions, Restored, SealedKey, WentBack, Wrapping, go_back,
+        restore, stamp,
+    },
     error::StartError,
     life::Ending,
     local::{Answer, LocalError, Question, ask, backup},
@@ -95,26 +98,47 @@ async fn begin(
     limits::raise_open_files();
     // All that can be found wrong without the state is found now: a process that is taken over from has it until then.
     let gateway_config = gateway_config(&config)?;
+    console_tls::check(&config.console)?;
     let predecessor = match predecessor {
-        Some(met) => Some(met.released().await?),
+        Some(met) => {
+            state::check_key(&config)?;
+            Some(met.released().await?)
+        }
         None => None,
     };
     let publisher = Publisher::new();
-    let state = state::open(&config, &clock, publisher.clone())?;
+    let (mut state, migration) = state::open(&config, &clock, None, publisher.clone())?;
+    if predecessor.is_none() {
+        state.follow_names(&config, &clock)?;
+    }
     let settings = audit::Settings { retention: config.audit.retention, ..audit::Settings::default() };
     let audit = Audit::open(&config.data_dir.join("audit"), settings, clock.clone())?;
     let gateway = Gateway::new(gateway_config, parts(&state, &audit, &clock, &publisher)?)?;
+    let sockets: Vec<_> = listeners.gateway.iter().map(listeners::Listener::listen).collect::<Result<_, _>>()?;
+    let parts = control::Parts::of(&config, &clock, &listeners, &gateway, &audit);
+    let mut control = Control::prepare(state, parts, None)?;
 
-    let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+    // Nobody is served before this process is the appliance: what it has begun would be cut off if it were not to be.
+    let following = match predecessor {
+        Some(met) => Some(met.over(publisher.subscribe()).await?),
+        None => None,
+    };
+    // The last that can fail: before it, the version before this one could still open its database.
+    migration.complete()?;
+
     for listener in &listeners.gateway {
-        let (gateway, stop, socket) = (gateway.clone(), stop.clone(), listener.listen()?);
         tracing::info!(address = %listener.address, "the gateway listens");
+    }
+    let set_up_token = control.set_up_token.take();
+    // It comes first: who hears from the gateway that it is well finds the console, too.
+    let control = control.serve();
+    let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+    for socket in sockets {
+        let (gateway, stop) = (gateway.clone(), stop.clone());
         tasks.spawn(async move { gateway.serve(socket, stop).await });
     }
-    let mut control = Control::start(state, control::Parts::of(&config, &clock, &listeners, &gateway, &audit))?;
     let mut followed = JoinSet::new();
-    if let Some(met) = predecessor {
-        let following = met.over(publisher.subscribe()).await?;
+    if let Some(following) = following {
         audit.expect(true);
         followed.spawn(following.follow());
     }
@@ -122,7 +146,7 @@ async fn begin(
         gateway: listeners.gateway.iter().map(|listener| listener.address).collect(),
         console: listeners.console.address,
         console_url: Arc::clone(&control.url),
-        set_up_token: control.set_up_token.take(),
+        set_up_token,
         door: Door::open(&config.data_dir, &clock),
         config,
         clock,

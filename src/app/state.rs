@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     model::{CloudId, Publisher, UserName},
     secret::Secret,
-    store::{self, MasterKey, Store},
+    store::{self, MasterKey, Migration, Store},
     workflow::{KnownServices, Workflow},
 };
 
@@ -21,9 +21,26 @@ pub(super) struct State {
     pub(super) authority: Arc<Authority>,
 }
 
+impl State {
+    /// Until somebody is set up, the CA speaks for the names that the configuration gives now: a package starts the
+    /// service before anybody can have said by which name the machine is reached, and no client can have used the CA.
+    pub(super) fn follow_names(&mut self, config: &Config, clock: &Clock) -> Result<(), StartError> {
+        if self.authority.permitted() == &constraints(config)? || self.workflow.is_set_up()? {
+            return Ok(());
+        }
+        self.authority = Arc::new(new_authority(&self.workflow, config, clock)?);
+        tracing::warn!(
+            fingerprint = self.authority.fingerprint(),
+            "the machine's names or addresses are others, and nobody is set up yet: the CA was made anew for them"
+        );
+        Ok(())
+    }
+}
+
 /// Prepares the data directory with a first administrator; gives back the CA certificate's SHA-256 fingerprint.
 pub fn initialise(config: &Config, admin: &UserName, password: &Secret, clock: &Clock) -> Result<String, StartError> {
-    let state = open(config, clock, Publisher::new())?;
+    let mut state = settled(open(config, clock, None, Publisher::new())?)?;
+    state.follow_names(config, clock)?;
     if state.workflow.is_set_up()? {
         return Err(StartError::AlreadyInitialised(config.data_dir.clone()));
     }
@@ -40,48 +57,45 @@ pub fn authority(config: &Config, clock: &Clock) -> Result<Arc<Authority>, Start
 pub(super) fn existing(config: &Config, clock: &Clock, key: Option<MasterKey>) -> Result<State, StartError> {
     let path = || config.data_dir.clone();
     match database(config).try_exists() {
-        Ok(true) => open_with(config, clock, key, Publisher::new()),
+        Ok(true) => settled(open(config, clock, key, Publisher::new())?),
         Ok(false) => Err(StartError::NotInitialised(path())),
         Err(cause) => Err(StartError::DataDir { path: path(), cause }),
     }
 }
 
-/// Opens the state, whose grants are published by `publisher`; makes what does not exist yet.
-///
-/// Until somebody is set up, the CA speaks for the names that the configuration gives now: a package starts the service
-/// before anybody can have said by which name the machine is reached, and no client can have used the CA.
-pub(super) fn open(config: &Config, clock: &Clock, publisher: Publisher) -> Result<State, StartError> {
-    let mut state = open_with(config, clock, None, publisher)?;
-    if state.authority.permitted() != &constraints(config)? && !state.workflow.is_set_up()? {
-        state.authority = Arc::new(new_authority(&state.workflow, config, clock)?);
-        tracing::warn!(
-            fingerprint = state.authority.fingerprint(),
-            "the machine's names or addresses are others, and nobody is set up yet: the CA was made anew for them"
-        );
-    }
+/// For who has nothing else to do that could fail.
+pub(super) fn settled((state, migration): (State, Migration)) -> Result<State, StartError> {
+    migration.complete()?;
     Ok(state)
 }
 
-fn open_with(
+/// Finds out, without opening the state of a process that runs, whether there is a key for it.
+pub(super) fn check_key(config: &Config) -> Result<(), StartError> {
+    master_key::load(config, &database(config)).map(drop)
+}
+
+/// Opens the state, whose grants are published by `publisher`; makes what does not exist yet. With `key`, if that is known
+/// already. The state of an older version is left as it is until the migration is completed.
+pub(super) fn open(
     config: &Config,
     clock: &Clock,
     key: Option<MasterKey>,
     publisher: Publisher,
-) -> Result<State, StartError> {
+) -> Result<(State, Migration), StartError> {
     data_dir::prepare(&config.data_dir)?;
     let database = database(config);
     let key = match key {
         Some(key) => key,
         None => master_key::load(config, &database)?,
     };
-    let store = Store::open(&database, &key)?;
+    let (store, migration) = Store::on_trial(&database, &key)?;
     store::forget_copies(&database, clock.now());
     let workflow = Workflow::open(store, clock.clone(), known_services(), publisher)?;
     let authority = match workflow.authority()? {
         Some(stored) => Authority::from_parts(stored.certificate, &stored.key)?,
         None => new_authority(&workflow, config, clock)?,
     };
-    Ok(State { key, workflow, authority: Arc::new(authority) })
+    Ok((State { key, workflow, authority: Arc::new(authority) }, migration))
 }
 
 fn new_authority(workflow: &Workflow, config: &Config, clock: &Clock) -> Result<Authority, StartError> {
@@ -140,7 +154,9 @@ mod tests {
         let clock = Clock::system();
         let mut start = |hostname: &str| {
             config.gateway.hostnames = vec![hostname.to_owned()];
-            open(&config, &clock, Publisher::new()).unwrap()
+            let mut state = settled(open(&config, &clock, None, Publisher::new()).unwrap()).unwrap();
+            state.follow_names(&config, &clock).unwrap();
+            state
         };
 
         let first = start("typo.example.com").authority.fingerprint();

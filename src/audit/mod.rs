@@ -127,11 +127,14 @@ impl Audit {
         self.sink.queue().move_to(Place::Outbox, limit)
     }
 
-    /// The other process has given the files back.
+    /// The other process has given the files back. If that takes longer than `limit`, it is done as soon as it can be.
     ///
     /// Blocks.
     pub fn take_back(&self, limit: Duration) -> bool {
         let taken = self.sink.queue().move_to(Place::Days, limit);
+        if !taken {
+            self.sink.queue().want(Place::Days);
+        }
         self.sink.queue().look();
         taken
     }

@@ -208,6 +208,12 @@ impl Queue {
         state.place.present == place
     }
 
+    /// Has the writer write to `place` as soon as it can.
+    pub(super) fn want(&self, place: Place) {
+        self.lock().place.wanted = place;
+        self.changed.notify_one();
+    }
+
     /// Told to the writer: another process leaves records, or leaves no more.
     pub(super) fn expect(&self, expects: bool) {
         self.lock().expects = expects;

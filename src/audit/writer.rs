@@ -80,11 +80,11 @@ impl Writer {
         }
     }
 
-    /// Commits `records`, however long it takes; gives up only when the log is being closed.
+    /// Commits `records`, however long it takes; gives up only when the log is being closed, after one more attempt.
     fn commit(&self, records: &mut [CallRecord]) {
         records.sort_by_key(|record| record.at);
         let mut left = &*records;
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut is_closing) = (FIRST_PAUSE, false);
         while let Some((day, of_day, later)) = first_day(left) {
             let rollup = Rollup::of(of_day);
             if let Err(error) = self.days.append(day, of_day, &rollup, &self.last_use, None) {
@@ -99,10 +99,11 @@ impl Writer {
                 }
                 self.queue.set_failing(true);
                 self.days.close(day);
-                if self.queue.pause(pause) {
+                if is_closing {
                     tracing::error!(lost = left.len(), "closing while audit records can't be written: they are lost");
                     return;
                 }
+                is_closing = self.queue.pause(pause);
                 pause = LONGEST_PAUSE.min(pause * 2);
                 continue;
             }
@@ -118,7 +119,7 @@ impl Writer {
 
     /// Leaves `records` to the process that has the files of the days, however long it takes.
     fn leave(&mut self, records: &[CallRecord]) {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut is_closing) = (FIRST_PAUSE, false);
         while !records.is_empty()
             && let Err(error) = self.outbox.leave(records)
         {
@@ -126,10 +127,11 @@ impl Writer {
                 tracing::error!(%error, "the last records of this process can't be written; make room on the disk");
             }
             self.queue.set_failing(true);
-            if self.queue.pause(pause) {
+            if is_closing {
                 tracing::error!(lost = records.len(), "closing while audit records can't be written: they are lost");
                 return;
             }
+            is_closing = self.queue.pause(pause);
             pause = LONGEST_PAUSE.min(pause * 2);
         }
         self.queue.set_failing(false);

@@ -17,8 +17,8 @@ use super::{
     terminal::print,
 };
 use crate::{
-    app::{self, RestoreOptions, Restored},
-    clock::Clock,
+    app::{self, RestoreOptions, Restored, WentBack},
+    clock::{Clock, Timestamp},
     config::Config,
 };
 
@@ -31,8 +31,11 @@ use crate::{
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct Args {
     /// The backup; or - for standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "before_upgrade")]
+    file: Option<PathBuf>,
+    /// Instead of a backup: go back to the database that was kept when a newer version changed its schema
+    #[arg(long, conflicts_with_all = ["file", "check", "force", "key_file", "leave_key_out", "passphrase_file"])]
+    before_upgrade: bool,
     /// Only verify it, and say what is in it
     #[arg(long, conflicts_with = "force")]
     check: bool,
@@ -57,14 +60,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
-    let is_piped = args.file == Path::new("-");
+    let Some(path) = &args.file else { return go_back(args, &config) };
+    let is_piped = path == Path::new("-");
     let file: Box<dyn BufRead + Send> = if is_piped {
         Box::new(BufReader::new(io::stdin()))
     } else {
-        let failed = || format!("can't read {}", args.file.display());
-        let file = File::open(&args.file).with_context(failed)?;
+        let failed = || format!("can't read {}", path.display());
+        let file = File::open(path).with_context(failed)?;
         if file.metadata().with_context(failed)?.is_dir() {
-            anyhow::bail!("{} is a folder: name one of the backups in it", args.file.display());
+            anyhow::bail!("{} is a folder: name one of the backups in it", path.display());
         }
         Box::new(BufReader::new(file))
     };
@@ -81,7 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         passphrase(args.passphrase_file.as_deref(), false).map_err(|error| failure = Some(error)).ok()
     };
-    let name = args.file.display().to_string();
+    let name = path.display().to_string();
     let mut from = Counted::new(file, Progress::of("restore"));
     let restored = app::restore(&config, (&mut from, &name), &options, &mut ask, &Clock::system());
     drop(from);
@@ -89,11 +93,34 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (Err(_), Some(failure)) => return Err(failure),
         (restored, _) => restored?,
     };
-    tell(args, &config, &restored)?;
+    tell(args, &name, &config, &restored)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(args: &Args, config: &Config, restored: &Restored) -> io::Result<()> {
+fn go_back(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
+    let WentBack { of, schema, aside } = app::go_back(config, &Clock::system())?;
+    if args.json {
+        let told = json!({
+            "data_dir": config.data_dir, "restored": true, "made_at": of, "schema": schema, "kept_aside": aside,
+        });
+        print(format_args!("{told}\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(format_args!("{} holds the state of {of} now, from before the upgrade.\n", config.data_dir.display()))?;
+    if let Some(aside) = aside {
+        print(format_args!("What the newer version has written is kept in {}, for a month.\n", aside.display()))?;
+    }
+    look_through(of)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn look_through(of: Timestamp) -> io::Result<()> {
+    print(format_args!(
+        "Everybody has to sign in again. Access that was taken back since {of} is there again: look through it.\n"
+    ))
+}
+
+fn tell(args: &Args, name: &str, config: &Config, restored: &Restored) -> io::Result<()> {
     let Restored { header, records, aside, key_file } = restored;
     if args.json {
         let told = json!({
@@ -107,9 +134,7 @@ fn tell(args: &Args, config: &Config, restored: &Restored) -> io::Result<()> {
     if args.check {
         return print(format_args!(
             "{} is whole: the state of {at}, {records} records, schema {}, of csg {}.\n",
-            args.file.display(),
-            header.schema,
-            header.version
+            name, header.schema, header.version
         ));
     }
     print(format_args!("{} holds the state of {at} now: {records} records.\n", config.data_dir.display()))?;
@@ -119,7 +144,5 @@ fn tell(args: &Args, config: &Config, restored: &Restored) -> io::Result<()> {
     if let Some(aside) = aside {
         print(format_args!("What was there is kept in {}: remove it once all is well.\n", aside.display()))?;
     }
-    print(format_args!(
-        "Everybody has to sign in again. Access that was taken back since {at} is there again: look through it.\n"
-    ))
+    look_through(at)
 }

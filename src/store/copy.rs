@@ -1,4 +1,4 @@
-//! All records of a database, as bytes: for a backup, and for the copy that is kept before the schema changes.
+//! All records of a database, as bytes: for a backup, and for the copy in which the schema changes.
 //!
 //! A copy is made of a reader, so it shows one moment, however long it takes and whatever is written meanwhile.
 
@@ -109,26 +109,10 @@ impl Draft {
     }
 }
 
-/// Makes a database of everything that `reader` sees: whole at `path`, or not there at all.
-pub(super) fn keep(reader: &Reader, path: &Path) -> Result<(), Error> {
-    let draft_path = path.with_added_extension("new");
-    match fs::remove_file(&draft_path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::Io { what: "remove", path: draft_path, source: error });
-        }
-        _ => {}
-    }
-    let made = Draft::create(&draft_path).and_then(|mut draft| {
-        reader.copy(|item| draft.take(item))?;
-        draft.finish()
-    });
-    let placed = made.and_then(|()| {
-        fs::rename(&draft_path, path).map_err(|source| Error::Io { what: "make", path: path.to_owned(), source })
-    });
-    if placed.is_err() {
-        // On a full disk, what was begun must not take the rest of it.
-        drop(fs::remove_file(&draft_path));
-    }
-    placed?;
-    file::sync_directory(path)
+/// Makes a database at `path` of everything that `reader` sees, in the place of what is there.
+pub(super) fn write(reader: &Reader, path: &Path) -> Result<(), Error> {
+    file::remove(path)?;
+    let mut draft = Draft::create(path)?;
+    reader.copy(|item| draft.take(item))?;
+    draft.finish()
 }

@@ -1,19 +1,12 @@
-//! From an older schema to the present one, step by step, in the transaction that opens the database.
-//!
-//! Before that, a copy of the database is kept beside it, as `csg.redb.schema-N`, for whoever has to go back to the version
-//! that wrote it. There is one: it goes when the next is made, or when [`forget_copies`] finds it old.
+//! From an older schema to the present one, step by step, in one transaction. Where that happens, and when it counts, is
+//! [`super::replace`]'s.
 
-use std::{
-    fs,
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::ops::ControlFlow;
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Error, Key, Order, Read, Reader, Span, Table, Writer, copy,
+    Error, Key, Order, Read, Span, Table, Writer,
     schema::{CURRENT, SCHEMA},
     tables::{
         access_requests::{self, ACCESS_REQUESTS},
@@ -21,16 +14,18 @@ use super::{
         users::{self, USERS},
     },
 };
-use crate::clock::Timestamp;
-
-/// So long the copy is kept: who has not gone back by then has too much to lose.
-const KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// Brings records from one schema to the next.
 type Step = fn(&mut Writer) -> Result<(), Error>;
 
 /// The steps: the first leads from schema 1 to 2, the next from 2 to 3.
-const STEPS: [Step; CURRENT as usize - 1] = [index_access_requests, index_people_and_tokens, know_policy_groups];
+const STEPS: [Step; CURRENT as usize - 1] = [
+    index_access_requests,
+    index_people_and_tokens,
+    know_policy_groups,
+    #[cfg(feature = "next-schema")]
+    know_what_is_to_come,
+];
 
 /// Brings the database to the present schema; all or nothing.
 pub(super) fn to_current(writer: &mut Writer) -> Result<(), Error> {
@@ -43,7 +38,7 @@ fn run(writer: &mut Writer, steps: &[Step]) -> Result<(), Error> {
     let waiting = match found.checked_sub(1).and_then(|done| steps.get(done as usize..)) {
         Some([]) => return Ok(()),
         Some(waiting) => waiting,
-        None if found > known => return Err(Error::NewerSchema { found, known, copy: None }),
+        None if found > known => return Err(Error::NewerSchema { found, known, kept: false }),
         None => return Err(Error::Damaged { table: SCHEMA.name(), reason: "there is no such schema".into() }),
     };
     for step in waiting {
@@ -70,40 +65,10 @@ fn know_policy_groups(_: &mut Writer) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps what `reader` sees, in the place of copies that were kept before.
-pub(super) fn keep_copy(reader: &Reader, database: &Path, schema: u32) -> Result<(), Error> {
-    let path = database.with_added_extension(format!("schema-{schema}"));
-    copy::keep(reader, &path)?;
-    for (_, other) in copies(database) {
-        if other != path {
-            drop(fs::remove_file(other));
-        }
-    }
-    Ok(())
-}
-
-/// The copies beside `database`, each with its schema, the newest first.
-pub(super) fn copies(database: &Path) -> Vec<(u32, PathBuf)> {
-    let beginning = database.file_name().map(|name| format!("{}.schema-", name.to_string_lossy())).unwrap_or_default();
-    let entries = database.parent().and_then(|directory| fs::read_dir(directory).ok());
-    let mut found: Vec<_> = entries
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
-        .filter_map(|entry| Some((entry.file_name().to_str()?.strip_prefix(&beginning)?.parse().ok()?, entry.path())))
-        .collect();
-    found.sort_unstable_by(|one, other| other.cmp(one));
-    found
-}
-
-/// Removes the copies that were kept beside `database` before a change of schema, once they are a month old.
-pub fn forget_copies(database: &Path, now: Timestamp) {
-    for (schema, path) in copies(database) {
-        let made = fs::metadata(&path).and_then(|about| about.modified()).map(Timestamp::from);
-        if made.is_ok_and(|made| now.since(made) > KEPT) && fs::remove_file(&path).is_ok() {
-            tracing::info!(file = %path.display(), schema, "the copy from before the upgrade has had its time, and is gone");
-        }
-    }
+/// What tests of upgrades have for a next schema: other records than this version's, which it must not see.
+#[cfg(feature = "next-schema")]
+fn know_what_is_to_come(writer: &mut Writer) -> Result<(), Error> {
+    writer.put(&Table::<(), String>::new("what_is_to_come"), &(), &"known".to_owned())
 }
 
 /// Does `work` with each record of a table that it does not change.

@@ -14,12 +14,14 @@ mod copy;
 mod file;
 mod master_key;
 mod migrate;
+mod replace;
 mod schema;
 mod seal;
 pub mod tables;
 mod transaction;
 
 use std::{
+    fs::File,
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
@@ -31,13 +33,14 @@ pub use codec::{Key, Span, Table};
 pub use copy::{Draft, Item};
 pub use file::advice;
 pub use master_key::{MasterKey, MasterKeyError};
+pub use replace::{Migration, forget_copies};
 pub use seal::{Place, SealError, Sealed, Sealer};
 pub use transaction::{Order, Read, Reader, Writer};
 
+use crate::clock::Timestamp;
+
 /// Pages kept in memory, in bytes; redb alone would take up to 1 GiB. The state of an installation is a few MiB.
 const CACHE: usize = 16 << 20;
-
-pub use migrate::forget_copies;
 
 /// The schema that this version of the program writes; it reads every earlier one.
 pub const SCHEMA_VERSION: u32 = schema::CURRENT;
@@ -92,24 +95,31 @@ pub enum Error {
     /// A newer version of the program has written the database.
     #[error(
         "the database was written by a newer version of csg (its schema is {found}, this version knows up to {known}): \
-         install that version again, or put back a backup of schema {known} or less with `csg restore FILE --force`{}",
-        copy.as_ref().map_or_else(String::new, |copy| format!(
-            ", or put {} in its place, which was kept before the upgrade", copy.display()
-        ))
+         install that version again, or {}",
+        if *kept { "go back to the database from before the upgrade with `csg restore --before-upgrade`".to_owned() } else {
+            format!("put back a backup of schema {known} or less with `csg restore FILE --force`")
+        }
     )]
     NewerSchema {
         /// The schema of the database.
         found: u32,
         /// The newest schema that this program knows.
         known: u32,
-        /// A copy that was kept before the upgrade, and that this program knows.
-        copy: Option<PathBuf>,
+        /// Is one kept from before the upgrade that this program knows?
+        kept: bool,
     },
-    /// The copy that is kept before the schema changes can't be made.
+    /// There is no database from before an upgrade.
     #[error(
-        "the database has to be brought to another schema, and a copy of it could not be kept before; it is as it was: {0}"
+        "no database from before an upgrade is kept beside {} that this version knows: put back a backup with \
+         `csg restore FILE --force`", .0.display()
     )]
-    NoCopy(#[source] Box<Error>),
+    NothingKept(PathBuf),
+    /// No newer version of the program has written the database.
+    #[error("the database is not of a newer version of csg (its schema is {0}): there is nothing to go back from")]
+    NotNewer(u32),
+    /// The database can't be brought to the present schema.
+    #[error("the database has to be brought to another schema, and could not be; it is as it was: {0}")]
+    NotMigrated(#[source] Box<Error>),
     /// A value could not be sealed or unsealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -175,41 +185,81 @@ impl Store {
     /// The file is made readable by its owner alone, and so is its directory if that has to be made. While it is open
     /// no other process can open it.
     pub fn open(path: &Path, key: &MasterKey) -> Result<Self, Error> {
-        let place = file::prepare(path)?;
+        let (store, migration) = Self::on_trial(path, key)?;
+        migration.complete()?;
+        Ok(store)
+    }
+
+    /// As [`Store::open`]; but a database of an older schema is left as it is until [`Migration::complete`], and all that is
+    /// done before goes into a copy at the present schema, which then takes its place.
+    pub fn on_trial(path: &Path, key: &MasterKey) -> Result<(Self, Migration), Error> {
+        let (file, place) = file::prepare(path)?;
+        let opened = Self::of(file, path, key)?;
+        let (store, migration) = if let Some(schema) = opened.older_schema(path)? {
+            tracing::info!(from = schema, to = SCHEMA_VERSION, "the database is brought to another schema, in a copy");
+            let begun = Migration::begin(opened.clone(), path, schema, (&opened, key));
+            begun.map_err(|error| Error::NotMigrated(Box::new(error)))?
+        } else {
+            opened.bring_forward()?;
+            file::publish(&place, path)?;
+            (opened, Migration::none())
+        };
+        let version = store.read()?.version()?;
+        store.0.version.send_replace(version);
+        Ok((store, migration))
+    }
+
+    /// The database from before a newer version changed the schema of the one at `path`, and when that was; it takes the
+    /// place of the newer one with [`Migration::complete`].
+    pub fn before_upgrade(path: &Path, key: &MasterKey) -> Result<(Self, Migration, Timestamp), Error> {
+        let (file, place) = file::prepare(path)?;
+        if place != path {
+            file::remove(&place)?;
+            return Err(Error::NothingKept(path.to_owned()));
+        }
+        let newer = Self::of(file, path, key)?;
+        let found = schema::found(&newer.read()?)?.unwrap_or(0);
+        if found <= SCHEMA_VERSION {
+            return Err(Error::NotNewer(found));
+        }
+        let (copy, made) = replace::known_copy(path).ok_or_else(|| Error::NothingKept(path.to_owned()))?;
+        let before = Self::of(file::open(&copy)?, &copy, key)?;
+        before.older_schema(path)?;
+        let (store, migration) = Migration::begin(newer, path, found, (&before, key))?;
+        Ok((store, migration, made))
+    }
+
+    /// The database in `file`, which is, or will be, at `path`.
+    fn of(file: File, path: &Path, key: &MasterKey) -> Result<Self, Error> {
+        let failed = |error| Error::opening(path, error);
         let database = redb::Database::builder()
             .set_cache_size(CACHE)
             // Every page's checksum: what was damaged is told here, not by a call that meets it.
             .set_check_integrity_on_open(true)
-            .create(&place)
-            .map_err(|error| Error::opening(path, error))?;
-        let inner = Inner {
+            .create_with_backend(redb::backends::FileBackend::new(file).map_err(failed)?)
+            .map_err(failed)?;
+        Ok(Self(Arc::new(Inner {
             database,
             sealer: Sealer::new(key),
             version: watch::Sender::new(0),
             reads: transaction::Count::default(),
-        };
-        let store = Self(Arc::new(inner));
-        store.bring_forward(path)?;
-        file::publish(&place, path)?;
-        let version = store.read()?.version()?;
-        store.0.version.send_replace(version);
-        Ok(store)
+        })))
     }
 
-    /// To the present schema, with a copy kept of what was there. The master key is tried first: a database that can't be
-    /// read is not to be changed.
-    fn bring_forward(&self, path: &Path) -> Result<(), Error> {
+    /// The schema of the database, if it is an older one. A newer one is refused, and so is a master key that does not fit:
+    /// a database that can't be read is not to be changed.
+    fn older_schema(&self, path: &Path) -> Result<Option<u32>, Error> {
         let reader = self.read()?;
         let found = schema::found(&reader)?;
         if let Some(found) = found.filter(|&found| found > SCHEMA_VERSION) {
-            let copy = migrate::copies(path).into_iter().find(|(schema, _)| *schema <= SCHEMA_VERSION);
-            return Err(Error::NewerSchema { found, known: SCHEMA_VERSION, copy: copy.map(|(_, path)| path) });
+            return Err(Error::NewerSchema { found, known: SCHEMA_VERSION, kept: replace::known_copy(path).is_some() });
         }
         schema::check_master_key(&reader, self.sealer())?;
-        if let Some(found) = found.filter(|&found| found < SCHEMA_VERSION) {
-            migrate::keep_copy(&reader, path, found).map_err(|error| Error::NoCopy(Box::new(error)))?;
-        }
-        drop(reader);
+        Ok(found.filter(|&found| found < SCHEMA_VERSION))
+    }
+
+    /// To the present schema, all or nothing.
+    fn bring_forward(&self) -> Result<(), Error> {
         self.transact(|writer| {
             migrate::to_current(writer)?;
             schema::seal_known(writer, self.sealer())

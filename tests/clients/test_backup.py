@@ -381,7 +381,7 @@ def test_only_root_and_the_owner_may(certificates: CloudCertificates, strangers:
     """Also where the service's directory was opened to everybody by mistake: the kernel says who asks."""
     shutil.copy(CSG, strangers / "csg")
     gateway = Gateway(strangers / "site", certificates.ca, {}).init().start()
-    commands = ["backup", "-"], ["setup-link"], ["user", "reset-second-factor", "admin", "--local"]
+    commands = ["backup", "-"], ["setup-link"], ["user", "reset-second-factor", "admin", "--local"], ["upgrade"]
 
     def by_nobody(*arguments: str) -> str:
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", strangers / "csg", *arguments]
@@ -396,10 +396,12 @@ def test_only_root_and_the_owner_may(certificates: CloudCertificates, strangers:
         for command in commands:
             assert "run this with sudo" in by_nobody(*command), "the directory is closed to them"
         (gateway.folder / "data").chmod(0o755)
-        (gateway.folder / "data/csg.sock").chmod(0o777)
+        for name in ("csg.sock", "upgrade.sock"):
+            assert (gateway.folder / "data" / name).stat().st_mode & 0o777 == 0o600
+            (gateway.folder / "data" / name).chmod(0o777)
         for command in commands:
             assert "for root and csg's own user only" in by_nobody(*command)
-        assert gateway.running().text().count("neither root nor csg's own user") == 3
+        assert gateway.running().text().count("neither root nor csg's own user") == len(commands)
         done("backup", strangers / "backup", "--config", gateway.configuration)
     finally:
         assert gateway.stop() == 0

@@ -1,21 +1,26 @@
 """Another executable takes over, and the configuration is read again: no call fails, none is cut, each is recorded once."""
 
-import json
+import contextlib
 import os
 import re
+import shutil
 import signal
+import socket
+import ssl
+import stat
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from harness.clients import Way
+from harness.certificates import CloudCertificates
 from harness.cloud import Exchange, Key
 from harness.gateway import Gateway, Team
-from harness.paths import CLIENTS
+from harness.load import Load, check_records, records
+from harness.paths import CSG
 from harness.process import Process, listens, wait_until
 from harness.recording import Arrival, RecordingCloud
 from harness.wire import DYNAMODB, Connection, list_tables, raw_request, read_head, signed_headers, tunnel
@@ -68,102 +73,6 @@ def cloud(slow: SlowCloud, certificates) -> Iterator[RecordingCloud]:
 @pytest.fixture
 def own(cloud: RecordingCloud, make_gateway: Callable) -> Team:
     return Team(make_gateway({"*.amazonaws.com": cloud.address}))
-
-
-class Load:
-    """Clients of several kinds that call until they are told to stop. None of them tries a call a second time."""
-
-    def __init__(self, team: Team, kinds: str = "boto3 kept curl javascript"):
-        self.team = team
-        self.stopped = threading.Event()
-        self.calls: dict[str, int] = {}
-        self.errors: list[str] = []
-        self.keys = {kind: team.grant("dynamodb") for kind in kinds.split()}
-        self.threads = [threading.Thread(target=self.run, args=(kind, key)) for kind, key in self.keys.items()]
-
-    def __enter__(self) -> "Load":
-        for thread in self.threads:
-            thread.start()
-        self.wait_for_more()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join(60)
-
-    def wait_for_more(self) -> None:
-        """Until each kind has come a good way on: those that tell only at their end are not waited for."""
-        counted = {kind: self.calls.get(kind, 0) + 10 for kind in self.keys if kind in ("boto3", "kept")}
-        more = lambda: self.errors or all(self.calls.get(kind, 0) >= count for kind, count in counted.items())  # noqa: E731
-        wait_until(more, 30, "the clients to go on")
-
-    def run(self, kind: str, key: Key) -> None:
-        way = Way(self.team.gateway.proxy_url, self.team.gateway.ca, key)
-        try:
-            getattr(self, kind)(way)
-        except Exception as error:
-            self.errors.append(f"{kind}: {error!r}")
-
-    def boto3(self, way: Way) -> None:
-        client = way.boto3("dynamodb", retries={"total_max_attempts": 1})
-        while not self.stopped.is_set():
-            self.calls["boto3"] = self.calls.get("boto3", 0) + 1
-            client.list_tables()
-
-    def kept(self, way: Way) -> None:
-        """A client that keeps its connection for as long as the gateway lets it."""
-        connection = None
-        while not self.stopped.is_set():
-            connection = connection or tunnel(self.team.gateway.address, way.ca, DYNAMODB)
-            self.calls["kept"] = self.calls.get("kept", 0) + 1
-            answer = connection.request(list_tables(way.key))
-            assert answer.status == 200, answer
-            if answer.headers.get("connection") == "close":
-                connection.close()
-                connection = None
-        if connection:
-            connection.close()
-
-    def curl(self, way: Way) -> None:
-        """Fifty calls on one connection, again and again."""
-        signed = ["--aws-sigv4", "aws:amz:us-east-1:dynamodb", "--user", f"{way.key.id}:{way.key.secret}"]
-        kind = ["-H", "x-amz-target: DynamoDB_20120810.ListTables", "-H", "content-type: application/x-amz-json-1.0"]
-        asks = ["-d", "{}", "-w", "%{http_code}\n", *["-o", "/dev/null", f"https://{DYNAMODB}/"] * 50]
-        while not self.stopped.is_set():
-            command = ["curl", "--disable", "-sS", "--cacert", way.ca, "-x", way.proxy_url, *signed, *kind, *asks]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-            assert (done.returncode, done.stdout.split()) == (0, ["200"] * 50), done
-            self.calls["curl"] = self.calls.get("curl", 0) + 50
-
-    def javascript(self, way: Way) -> None:
-        with subprocess.Popen(
-            ["node", "loop.mjs"],
-            cwd=CLIENTS / "js",
-            env=way.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as node:
-            self.stopped.wait(60)
-            told = json.loads(node.communicate("", timeout=60)[0])
-        self.calls["javascript"] = told["calls"]
-        assert told["errors"] == []
-
-
-def records(team: Team, key: Key, count: int) -> list[dict]:
-    """What is recorded of a key's calls, once there are as many as expected."""
-    found = wait_until(
-        lambda: len(items := team.admin.calls(f"request={key.request}")) >= count and items, 20, f"{count} records"
-    )
-    assert len(found) == count == len({record["id"] for record in found})
-    return found
-
-
-def check_records(load: Load) -> None:
-    for kind, key in load.keys.items():
-        outcomes = {record["outcome"] for record in records(load.team, key, load.calls[kind])}
-        assert outcomes == {"allowed"}, kind
 
 
 def invoke(key: Key) -> bytes:
@@ -306,7 +215,6 @@ def broken(gateway: Gateway, case: str, folder: Path) -> tuple[list[str | Path],
         port = gateway.console_port
         gateway.configure(lambda text: re.sub(r"\[gateway\]\n.*", rf'[gateway]\n"listen" = ["127.0.0.1:{port}"]', text))
         return [], "the new process could not take over: console.listen: can't listen on"
-    # Found only when the state has been let go of already.
     gateway.configure(
         lambda text: text.replace("[console]", '[console]\ntls = { cert = "/nowhere", key = "/nowhere" }')
     )
@@ -332,6 +240,59 @@ def test_who_cannot_take_over_leaves_everything_as_it_was(case: str, own: Team, 
     check_records(load)
     # And once what was wrong is mended, it hands over.
     gateway.configuration.write_text(intact)
+    gateway.upgrade()
+    assert process.child.wait(30) == 0
+
+
+def test_files_that_are_gone_by_now_end_nobody_who_has_read_them(
+    make_gateway: Callable, certificates: CloudCertificates, tmp_path: Path
+):
+    """A master key that was moved, a certificate that somebody is at work on: they are for the next process, not for the one
+    that has to go on because the next could not start."""
+    gateway: Gateway = make_gateway({})
+    gateway.stop()
+    intact = gateway.configuration.read_text()
+    master = (gateway.folder / "data/master.key").read_bytes()
+    (gateway.folder / "data/master.key").unlink()
+
+    def place(name: str) -> None:
+        folder = tmp_path / name
+        folder.mkdir()
+        for file, content in (
+            ("master", master),
+            ("cert", certificates.chain.read_bytes()),
+            ("key", certificates.key.read_bytes()),
+        ):
+            (folder / file).write_bytes(content)
+            (folder / file).chmod(0o600)
+        tls = f'[console]\ntls = {{ cert = "{folder}/cert", key = "{folder}/key" }}'
+        text = intact.replace("[console]", tls) + f'[secrets]\nkey_file = "{folder}/master"\n'
+        gateway.configuration.write_text(text)
+
+    def shown() -> str:
+        return ssl.get_server_certificate(("127.0.0.1", gateway.console_port))
+
+    place("first")
+    gateway.start()
+    process, certificate = gateway.running(), shown()
+    shutil.rmtree(tmp_path / "first")
+    refused = gateway.ask_to_hand_over()
+    assert refused.returncode == 1 and f"console.tls: {tmp_path}/first/cert: No such file" in refused.stderr, refused
+    place("second")
+    # What the new process finds only once it has the state, and when that has to be given back.
+    audit = gateway.folder / "data/audit"
+    audit.rename(gateway.folder / "audit")
+    audit.write_text("no folder")
+    refused = gateway.ask_to_hand_over()
+    assert refused.returncode == 1 and "could not take over: the audit directory " in refused.stderr, refused
+    audit.unlink()
+    (gateway.folder / "audit").rename(audit)
+    assert process.child.poll() is None and shown() == certificate
+    assert "the console keeps the certificate that it has" in process.text()
+    link = subprocess.run(
+        [CSG, "setup-link", "--config", gateway.configuration], capture_output=True, text=True, check=False
+    )
+    assert "this gateway is set up already" in link.stderr, link
     gateway.upgrade()
     assert process.child.wait(30) == 0
 
@@ -415,3 +376,103 @@ def test_a_configuration_with_mistakes_changes_nothing_and_all_of_them_are_told(
     assert 'this change counts after a restart key="log.format" before="text" after="json"' in told, told
     assert 'the configuration was changed key="log.level" before="info" after="debug"' in told, told
     assert own.grant("dynamodb") and listens(gateway.port)
+
+
+def ask_by_hand(gateway: Gateway, said: bytes, files: Sequence[int] = ()) -> bytes:
+    """Says something at the socket where the gateway is asked to hand over, and gives what is answered."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(gateway.folder / "data/upgrade.sock"))
+        answer = b""
+        try:
+            socket.send_fds(connection, [said], list(files))
+            connection.shutdown(socket.SHUT_WR)
+            while some := connection.recv(65536):
+                answer += some
+        except ConnectionError:
+            pass
+        return answer
+
+
+def test_what_is_said_to_the_running_process_and_is_no_request_changes_nothing(own: Team, tmp_path: Path):
+    """Only root and the gateway's own user come that far; what they get wrong must not harm it."""
+    gateway, process = own.gateway, own.gateway.running()
+    text = tmp_path / "text"
+    text.write_text("not a program")
+    text.chmod(0o755)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with Load(own, "kept") as load, contextlib.ExitStack() as opened:
+        descriptors = [os.open(path, os.O_RDONLY) for path in (text, tmp_path, "/dev/zero")]
+        descriptors.append(os.open(pipe, os.O_RDWR))
+        for descriptor in descriptors:
+            opened.callback(os.close, descriptor)
+        not_understood = [
+            (b"", ()),
+            (b"GET / HTTP/1.1\r\nHost: csg\r\n\r\n", ()),
+            (b"+", ()),
+            (b"-", descriptors[:1]),
+            (b"+", descriptors[:2]),
+            (b"+", descriptors[:1] * 64),
+            (b"+", descriptors[:1] * 253),
+            (b"x" * (16 << 20), ()),
+        ]
+        for said, files in not_understood:
+            assert ask_by_hand(gateway, said, files) == b"", (said[:8], files)
+        # Files that can't be executed; and what comes behind the one that is understood is not read.
+        for number, descriptor in enumerate(descriptors):
+            answer = ask_by_hand(gateway, b"+" + b"x" * number, [descriptor])
+            assert b"the new executable can't be started: " in answer, answer
+        # One who never comes to an end keeps nobody waiting for long.
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.connect(str(gateway.folder / "data/upgrade.sock"))
+            assert b"can't be started" in ask_by_hand(gateway, b"+", descriptors[:1])
+        load.wait_for_more()
+        ours = {str(Path(f"/proc/self/fd/{descriptor}").readlink()) for descriptor in descriptors}
+        wait_until(lambda: not ours & set(process.open_paths()), 10, "no file of ours to be left open there")
+        assert process.child.poll() is None
+        gateway.upgrade()
+        load.wait_for_more()
+    assert load.errors == []
+    check_records(load)
+    assert process.text().count("somebody came to upgrade.sock and was not understood") == len(not_understood)
+    assert process.text().count("somebody came to upgrade.sock and said nothing") == 1
+
+
+@pytest.mark.parametrize("name", ["upgrade.sock", "csg.sock"])
+@pytest.mark.parametrize("what", ["a file", "a link to a file", "a link to nothing", "a socket of nobody's"])
+def test_what_lies_in_the_socket_s_place_is_replaced_and_not_followed(
+    name: str, what: str, make_gateway: Callable, tmp_path: Path
+):
+    gateway: Gateway = make_gateway({})
+    gateway.stop()
+    place, other = gateway.folder / "data" / name, tmp_path / "other"
+    place.unlink()
+    if what == "a file":
+        place.write_text("here")
+    elif what == "a socket of nobody's":
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(place))
+    else:
+        place.symlink_to(other)
+        if what == "a link to a file":
+            other.write_text("there")
+    gateway.start()
+    # The port answers a moment before the door is opened.
+    wait_until(lambda: os.path.lexists(place) and place.lstat().st_mode == stat.S_IFSOCK | 0o600, 10, "the socket")
+    assert not other.exists() or other.read_text() == "there"
+    assert other.exists() == (what == "a link to a file")
+    gateway.upgrade()
+    assert stat.S_ISSOCK(place.lstat().st_mode)
+
+
+def test_a_folder_in_the_socket_s_place_costs_the_upgrade_without_a_restart_and_nothing_else(make_gateway: Callable):
+    gateway: Gateway = make_gateway({})
+    gateway.stop()
+    place = gateway.folder / "data/upgrade.sock"
+    place.unlink()
+    (place / "inner").mkdir(parents=True)
+    gateway.start()
+    assert gateway.sign_in("admin").get("/environments")["items"] == []
+    assert "another version can't take over without a restart: upgrade.sock can't be opened" in gateway.running().text()
+    assert gateway.ask_to_hand_over().returncode == 3

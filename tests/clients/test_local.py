@@ -5,7 +5,10 @@ import hashlib
 import hmac
 import json
 import os
+import re
+import shutil
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -19,7 +22,10 @@ from harness.certificates import CloudCertificates
 from harness.console import ApiError
 from harness.gateway import PASSWORD, Gateway
 from harness.paths import CSG
-from harness.process import wait_until
+from harness.process import Process, wait_until
+
+# Of no user that this machine has.
+OWNER, STRANGER = 64001, 64002
 
 
 def csg(*arguments: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -87,6 +93,47 @@ def test_one_of_a_stopped_gateway_works_once_it_runs(fresh: Gateway):
     fresh.start().stop()
     assert fresh.start().running().text().count("/setup?token=") == 1, "that of the very first start"
     assert use(told["url"]) == 303
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may be somebody else")
+def test_it_is_for_the_service_s_own_user_and_root_and_for_nobody_else(certificates: CloudCertificates):
+    """Whether the gateway runs or not."""
+    folder = Path(tempfile.mkdtemp(prefix="csg-test-", dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        executable = folder / "csg"
+        shutil.copy(CSG, executable)
+        gateway = Gateway(folder / "site", certificates.ca, {})
+        # It lies where others can't read.
+        gateway.configure(lambda text: re.sub('"ca_file" = .*\n', "", text))
+
+        def acting(uid: int) -> list[str]:
+            return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", str(executable)]
+
+        def ask(uid: int) -> subprocess.CompletedProcess[str]:
+            command = [*acting(uid), "setup-link", "--json", "--config", str(gateway.configuration)]
+            return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+        (gateway.folder / "data").mkdir(mode=0o700)
+        os.chown(gateway.folder / "data", OWNER, OWNER)
+        serve = [*acting(OWNER), "serve", "--config", str(gateway.configuration)]
+        for running in (True, False):
+            if running:
+                gateway.process = Process(serve, gateway.folder / "csg.log")
+                wait_until(gateway.is_healthy, 30, "GET /healthz to answer 200")
+            stranger = ask(STRANGER)
+            assert (stranger.returncode, stranger.stdout) == (1, ""), stranger
+            assert len(stranger.stderr.splitlines()) == 1, stranger
+            for uid in (OWNER, 0):
+                told = ask(uid)
+                assert (told.returncode, told.stderr) == (0, ""), (uid, running, told)
+                assert json.loads(told.stdout)["running"] is running
+            if running:
+                assert gateway.stop() == 0
+        owners = {path.stat().st_uid for path in (gateway.folder / "data").rglob("*")}
+        assert owners == {OWNER}, "what root did, the service can still open"
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_the_page_of_a_dead_link_says_what_to_run(fresh: Gateway):

@@ -234,15 +234,14 @@ def test_a_newer_database(site: Site):
     assert known
     site.fails(
         f"the database was written by a newer version of csg (its schema is 99, this version knows up to {known[1]}): "
-        "install that version again, or put back a backup"
+        f"install that version again, or put back a backup of schema {known[1]} or less with `csg restore FILE --force`"
     )
-    kept = site.data / f"csg.redb.schema-{known[1]}"
-    kept.write_bytes(b"")
-    site.fails(f"or put {kept} in its place, which was kept before the upgrade")
+    (site.data / f"csg.redb.schema-{known[1]}").write_bytes(b"")
+    site.fails("or go back to the database from before the upgrade with `csg restore --before-upgrade`")
     assert len((site.data / "csg.redb").read_bytes()) == len(before)
 
 
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", [1, 2, 3])
 def test_an_older_database_is_brought_forward_and_a_copy_kept(tmp_path: Path, schema: int):
     site = Site(tmp_path)
     site.data.mkdir(mode=0o700)
@@ -340,7 +339,7 @@ def test_an_upgrade_on_a_full_disk_changes_nothing(tmp_path: Path):
         (site.data / "csg.redb").write_bytes(content)
         (site.data / "master.key").write_bytes(bytes([7]) * 32)
         (site.data / "master.key").chmod(0o600)
-        says = site.fails("a copy of it could not be kept before; it is as it was")
+        says = site.fails("the database has to be brought to another schema, and could not be; it is as it was: ")
         assert "no space is left on that disk" in says
         assert {path.name for path in site.data.iterdir()} == {"csg.redb", "master.key"}
         subprocess.run(["mount", "-o", "remount,size=64m", site.data], check=True)

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -256,6 +257,35 @@ def test_who_is_killed_is_started_again(machine: Machine):
     assert machine.run("curl", "-sS", GATEWAY) == "ok"
 
 
+def test_a_start_that_fails_is_tried_again_for_as_long_as_it_takes(machine: Machine):
+    """More often than systemd would by itself, which gives up after five within ten seconds; and never at once."""
+    shown = machine.show("csg.service", "Restart", "RestartUSec")
+    assert shown == {"Restart": "on-failure", "RestartUSec": "1s"}
+    configure(machine, 'log.level = "loud"\n')
+    machine.run("systemctl", "restart", "csg.service", check=False)
+    count, began = restarts(machine), time.monotonic()
+    wait_until(lambda: restarts(machine) >= count + 6, 60, "six more starts")
+    assert time.monotonic() - began > 5
+    machine.run("rm", "/etc/csg/csg.toml")
+    wait_until(lambda: is_active(machine), 60, "the start that succeeds")
+    assert machine.run("curl", "-sS", GATEWAY) == "ok"
+
+
+def test_wrong_usage_is_not_tried_again(machine: Machine):
+    """No time mends it: exit status 2."""
+    drop_in = "/etc/systemd/system/csg.service.d/usage.conf"
+    machine.write(drop_in, "[Service]\nExecStart=\nExecStart=/usr/bin/csg serve --verbose\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "csg.service", check=False)
+    ended = {"ActiveState": "failed", "SubState": "failed", "ExecMainStatus": "2"}
+    wait_until(lambda: machine.show("csg.service", *ended) == ended, 30, "the end")
+    machine.run("rm", drop_in)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "reset-failed", "csg.service")
+    machine.run("systemctl", "start", "csg.socket", "csg.service")
+    assert machine.run("curl", "-sS", GATEWAY) == "ok"
+
+
 def test_a_socket_that_the_configuration_does_not_name_is_told(machine: Machine):
     configure(machine, 'gateway.listen = ["0.0.0.0:4128"]\n')
     machine.run("systemctl", "restart", "csg.service", check=False)
@@ -277,6 +307,16 @@ def test_a_backup_is_made_by_its_unit(machine: Machine):
         now = machine.run("date", "+%s")
         wait_until(lambda now=now: machine.run("date", "+%s") != now, 5, "the next second")
     machine.run("systemctl", "start", "csg.service")
+
+
+def test_the_timer_has_the_backup_made_at_night(machine: Machine):
+    """Once it is enabled, which it is not by itself."""
+    assert machine.run("systemctl", "is-enabled", "csg-backup.timer", check=False) == "disabled"
+    machine.run("systemctl", "enable", "--now", "csg-backup.timer")
+    shown = machine.show("csg-backup.timer", "ActiveState", "Unit", "NextElapseUSecRealtime")
+    assert (shown["ActiveState"], shown["Unit"]) == ("active", "csg-backup.service")
+    assert re.search(r" 0[34]:\d\d:\d\d ", shown["NextElapseUSecRealtime"]), shown
+    machine.run("systemctl", "disable", "--now", "csg-backup.timer")
 
 
 def test_it_stops_when_asked(machine: Machine):

@@ -10,6 +10,7 @@
 //! What is sealed is compressed: databases, tables, records, their number; see `records`. It holds records and not files,
 //! so that it depends neither on how redb lays them out nor on who writes meanwhile.
 
+mod back;
 mod error;
 mod file;
 mod key;
@@ -26,6 +27,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    back::{WentBack, go_back},
     error::BackupError,
     file::Copied,
     key::{SealedKey, Wrapping},

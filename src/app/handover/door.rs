@@ -2,13 +2,16 @@
 //! Whoever asks sends the new executable along, open.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::{self, BufRead as _, BufReader},
     os::{
         fd::{AsFd as _, AsRawFd as _, OwnedFd},
-        unix::net::{UnixListener as StdListener, UnixStream as StdStream},
+        unix::{
+            fs::PermissionsExt as _,
+            net::{UnixListener as StdListener, UnixStream as StdStream},
+        },
     },
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -71,12 +74,21 @@ pub enum Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
+    /// Neither root nor the owner.
+    #[error("{} is for root and csg's own user only: run this with sudo", .0.display())]
+    NotAllowed(PathBuf),
     /// Nobody is there who could hand over.
     #[error("no gateway is running on this data directory that could hand over")]
     Nobody,
     /// Something went wrong on the way.
     #[error("the running gateway could not be asked: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for AskError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl Door {
@@ -118,9 +130,15 @@ impl Drop for Door {
 impl Request {
     /// Tells who asked. They may be gone.
     pub(in crate::app) async fn answer(mut self, answer: &Answer) {
-        let mut line = serde_json::to_vec(answer).unwrap_or_default();
+        drop(timeout(PATIENCE, self.stream.write_all(&answer.line())).await);
+    }
+}
+
+impl Answer {
+    fn line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
         line.push(b'\n');
-        drop(timeout(PATIENCE, self.stream.write_all(&line)).await);
+        line
     }
 }
 
@@ -135,8 +153,13 @@ pub struct Reached(StdStream);
 
 /// Reaches the process that runs on `data_dir`.
 pub fn reach(data_dir: &Path) -> Result<Reached, AskError> {
-    let (_directory, path) = place(data_dir).map_err(nobody)?;
-    StdStream::connect(path).map(Reached).map_err(nobody)
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::Nobody,
+        io::ErrorKind::PermissionDenied => AskError::NotAllowed(data_dir.to_owned()),
+        _ => AskError::Io(error),
+    };
+    let (_directory, path) = place(data_dir).map_err(failed)?;
+    StdStream::connect(path).map(Reached).map_err(failed)
 }
 
 impl Reached {
@@ -144,17 +167,15 @@ impl Reached {
     pub fn ask(self, executable: &File) -> Result<Answer, AskError> {
         let stream = self.0;
         stream.set_read_timeout(Some(LONGEST))?;
-        descriptors::send(&stream, &[executable.as_fd()])?;
+        // Who is not to ask is told so before the file was taken: what counts is the answer.
+        let sent = descriptors::send(&stream, &[executable.as_fd()]);
         let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line)?;
-        Ok(serde_json::from_str(&line).map_err(|_| io::Error::other("it ended without an answer"))?)
-    }
-}
-
-fn nobody(error: io::Error) -> AskError {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::Nobody,
-        _ => AskError::Io(error),
+        let read = BufReader::new(stream).read_line(&mut line);
+        if let Ok(answer) = serde_json::from_str(&line) {
+            return Ok(answer);
+        }
+        sent.and(read)?;
+        Err(io::Error::other("it ended without an answer").into())
     }
 }
 
@@ -174,6 +195,7 @@ fn listen(directory: &Path) -> io::Result<UnixListener> {
         _ => {}
     }
     let listener = StdListener::bind(&path)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
     UnixListener::from_std(listener)
 }
@@ -185,6 +207,9 @@ async fn keep(listener: UnixListener, sender: mpsc::Sender<Request>, clock: Cloc
             clock.sleep(PAUSE).await;
             continue;
         };
+        if !may_ask(&stream) {
+            continue;
+        }
         // One after the other: whoever may come here can be trusted, and waits.
         match timeout(PATIENCE, hear(stream)).await {
             Ok(Ok(request)) => {
@@ -198,11 +223,21 @@ async fn keep(listener: UnixListener, sender: mpsc::Sender<Request>, clock: Cloc
     }
 }
 
-async fn hear(stream: UnixStream) -> io::Result<Request> {
-    let peer = stream.peer_cred()?.uid();
-    if peer != 0 && peer != rustix::process::geteuid().as_raw() {
-        return Err(io::ErrorKind::PermissionDenied.into());
+/// The kernel says who has come. Others than root and this user are told so, and kept waiting for nothing.
+fn may_ask(stream: &UnixStream) -> bool {
+    let Ok(peer) = stream.peer_cred() else { return false };
+    let uid = peer.uid();
+    if uid == 0 || uid == rustix::process::geteuid().as_raw() {
+        return true;
     }
+    tracing::warn!(uid, "somebody who is neither root nor csg's own user has come to {SOCKET}; refused");
+    let reason = "this is for root and csg's own user only: run it with sudo".to_owned();
+    // It is the first that is written there, and there is room for it.
+    drop(stream.try_write(&Answer::GoesOn { reason }.line()));
+    false
+}
+
+async fn hear(stream: UnixStream) -> io::Result<Request> {
     let mut files = loop {
         stream.readable().await?;
         match stream.try_io(tokio::io::Interest::READABLE, || descriptors::receive(&stream)) {

@@ -112,10 +112,10 @@ class Gateway:
             check=False,
         )
 
-    def upgrade(self) -> Process:
+    def upgrade(self, *options: str | Path) -> Process:
         """Another process takes over; gives back the one before, which finishes what it has."""
         before = self.running()
-        done = self.ask_to_hand_over()
+        done = self.ask_to_hand_over(*options)
         assert done.returncode == 0, done.stderr + before.tail()
         told = re.fullmatch(r"Version \S+ has taken over, as process (\d+)\.\n", done.stdout)
         assert told, done

@@ -1,5 +1,6 @@
 """Processes that a test starts, and waiting for what they do."""
 
+import contextlib
 import os
 import select
 import signal
@@ -93,6 +94,14 @@ class Process:
 
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.child.pid}/fd").iterdir()))
+
+    def open_paths(self) -> list[str]:
+        """What they are: paths, and `socket:[…]` and the like."""
+        found = []
+        for descriptor in Path(f"/proc/{self.child.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append(str(descriptor.readlink()))
+        return found
 
 
 class Adopted(Process):
