@@ -120,10 +120,12 @@ pub struct CatalogueError {
     what: &'static str,
 }
 
+/// All that the executable has of it.
+static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.tsv.deflate"));
+
 static EMBEDDED: LazyLock<Catalogue> = LazyLock::new(|| {
-    let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.tsv.deflate"));
-    let mut text = String::with_capacity(packed.len() * 8);
-    let unpacked = DeflateDecoder::new(packed).read_to_string(&mut text).ok().map(|_| text);
+    let mut text = String::with_capacity(PACKED.len() * 8);
+    let unpacked = DeflateDecoder::new(PACKED).read_to_string(&mut text).ok().map(|_| text);
     #[expect(clippy::expect_used, reason = "the data is part of the program, and a test reads it")]
     Catalogue::parse(unpacked.expect("the embedded catalogue is whole").leak()).expect("the catalogue is readable")
 });
@@ -353,6 +355,11 @@ fn next(fields: &mut Fields) -> Result<&'static str, &'static str> {
 mod tests {
     use super::*;
     use crate::model::Auth;
+
+    #[test]
+    fn it_is_small_in_the_executable() {
+        assert!(PACKED.len() < 300_000, "{} bytes", PACKED.len());
+    }
 
     #[test]
     fn the_embedded_catalogue_is_whole() {
