@@ -74,6 +74,7 @@ ASKED = {
     "EndpointId": [{"EndpointId": "theid.veo"}],
     "EventBusArn": [{"EventBusArn": "arn:{partition}:events:{region}:{account}:event-bus/b"}],
     "KvsARN": [{"KvsARN": "arn:{partition}:cloudfront::{account}:key-value-store/k"}],
+    "OutpostId": [{"OutpostId": "op-01234567890123456"}],
     "SpaceId": [{"SpaceId": "theid"}],
     "StreamARN": [{"StreamARN": "arn:{partition}:kinesis:{region}:{account}:stream/s"}],
     "UseGlobalEndpoint": [{"UseGlobalEndpoint": True}],

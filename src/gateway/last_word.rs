@@ -11,7 +11,7 @@ use crate::cloud::{
     Refusal,
     aws::{
         Dialect,
-        error::code_in,
+        error::{code_in, empty_in},
         event_stream::{self, Events},
     },
 };
@@ -19,6 +19,8 @@ use crate::cloud::{
 /// An event stream on its way.
 pub(super) struct LastWord {
     events: Events,
+    /// Has the client been given anything of it?
+    begun: bool,
     dialect: Dialect<'static>,
     host: Arc<str>,
 }
@@ -29,12 +31,15 @@ impl LastWord {
         let has_room = is_event_stream(&head.headers)
             && !head.headers.contains_key(header::CONTENT_LENGTH)
             && !head.headers.contains_key(header::CONTENT_ENCODING);
-        has_room.then(|| Box::new(Self { events: Events::default(), dialect, host: Arc::clone(host) }))
+        let new = || Self { events: Events::default(), begun: false, dialect, host: Arc::clone(host) };
+        has_room.then(|| Box::new(new()))
     }
 
     /// What can be given out once `data` has come, too.
     pub(super) fn pass(&mut self, data: Bytes) -> Bytes {
-        self.events.take(data)
+        let passed = self.events.take(data);
+        self.begun |= !passed.is_empty();
+        passed
     }
 
     /// What is left at the end that the cloud has made.
@@ -54,7 +59,16 @@ impl LastWord {
             _ => Refusal::UpstreamUnavailable { host: host(), reason: "the stream broke off".to_owned() },
         };
         let code = code_in(&refusal, self.dialect);
-        self.events.is_between().then(|| event_stream::error(code, &refusal.to_string()))
+        self.events.is_between().then(|| self.behind_the_first(event_stream::error(code, &refusal.to_string())))
+    }
+
+    /// `event`, and before it what a reader wants first, if that has not come: an SDK that waits for it would not look at
+    /// the error, and raise one of its own.
+    fn behind_the_first(&self, event: Bytes) -> Bytes {
+        match empty_in(self.dialect).filter(|_| !self.begun) {
+            Some((kind, payload)) => [event_stream::initial_response(kind, payload), event].concat().into(),
+            None => event,
+        }
     }
 }
 

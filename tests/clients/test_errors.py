@@ -1,24 +1,24 @@
 """Every refusal in every protocol: the SDK raises its typed error, with the message intact, and tries no second time."""
 
-import binascii
+import hashlib
 import re
-import socket
-import struct
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 from botocore import UNSIGNED
-from botocore.exceptions import ClientError, EventStreamError
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
-from harness.clients import Refusal, Way, refusal
-from harness.cloud import Exchange, Key, StrictMoto
+from harness.certificates import make_cloud_certificates
+from harness.clients import Way
+from harness.cloud import Key, StrictMoto
 from harness.gateway import Team
+from harness.spoken import ACCOUNT, EVERYTHING, OTHER_ACCOUNT, SERVICES, Call, Spoken, told, type_of
 
 NO_ACCESS = "Client is unknown or has no access to service"
 NOT_ACTIVE = "Client is not Active"
@@ -27,101 +27,19 @@ MISMATCH = (
     " and signing method. Consult the service documentation for details."
 )
 UNRECOGNISED = "The operation of this request could not be recognised, so the gateway cannot allow it"
-LIMIT_SECONDS = 5
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """A way of speaking with the cloud, and how its errors are worded: json, xml or s3; head where nothing but the
-    status comes."""
-
-    service: str
-    call: str
-    words: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    in_cbor: bool = False
-    # One that hands out credentials.
-    handing: tuple[str, str, dict[str, Any]] | None = None
-
-    def client(self, way: Way, **settings: Any):
-        with botocore_prefers_cbor() if self.in_cbor else nullcontext():
-            client = way.boto3(self.service, **(self.settings | settings))
-        if self.in_cbor:
-            assert client.meta.service_model.resolved_protocol == "smithy-rpc-v2-cbor"
-        return client
-
-    def code(self, in_json: str, in_xml: str, in_s3: str, status: int = 403) -> str:
-        return {"json": in_json, "xml": in_xml, "s3": in_s3, "head": str(status)}[self.words]
-
-    def message(self, message: str, status: int = 403) -> str:
-        return message if self.words != "head" else {400: "Bad Request", 403: "Forbidden"}[status]
-
-
-@contextmanager
-def botocore_prefers_cbor() -> Iterator[None]:
-    """No setting makes botocore speak CBOR where the service takes JSON, too."""
-    first = ("smithy-rpc-v2-cbor", "json", "rest-json", "rest-xml", "query", "ec2")
-    with mock.patch("botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS", first):
-        yield
-
-
-S3 = {
-    "s3": {"addressing_style": "path", "payload_signing_enabled": True},
-    "request_checksum_calculation": "when_required",
-}
-OBJECT = {"Bucket": "bucket", "Key": "key"}
-EVERYTHING = {
-    "json 1.0": Spoken("dynamodb", "list_tables", "json"),
-    "json 1.1": Spoken(
-        "ecr", "describe_repositories", "json", handing=("get_authorization_token", "GetAuthorizationToken", {})
-    ),
-    "json, once query": Spoken("sqs", "list_queues", "xml"),
-    "cbor": Spoken(
-        "codebuild",
-        "list_projects",
-        "json",
-        in_cbor=True,
-        handing=("start_sandbox_connection", "StartSandboxConnection", {"sandboxId": "s"}),
-    ),
-    "cbor, once query": Spoken("cloudwatch", "list_metrics", "xml", in_cbor=True),
-    "rest-json": Spoken(
-        "codeartifact",
-        "list_domains",
-        "json",
-        handing=("get_authorization_token", "GetAuthorizationToken", {"domain": "domain"}),
-    ),
-    "query": Spoken(
-        "sts",
-        "get_caller_identity",
-        "xml",
-        handing=(
-            "assume_role",
-            "AssumeRole",
-            {"RoleArn": "arn:aws:iam::123456789012:role/r", "RoleSessionName": "session"},
-        ),
-    ),
-    "ec2": Spoken(
-        "ec2",
-        "describe_regions",
-        "xml",
-        handing=("get_password_data", "GetPasswordData", {"InstanceId": "i-0123456789abcdef0"}),
-    ),
-    "rest-xml": Spoken("route53", "list_hosted_zones", "xml"),
-    "rest-xml, other": Spoken("cloudfront", "list_distributions", "xml"),
-    "s3control": Spoken("s3control", "list_regional_buckets", "xml", {"AccountId": "123456789012"}),
-    "s3 get": Spoken(
-        "s3", "get_object", "s3", OBJECT, S3, handing=("create_session", "CreateSession", {"Bucket": "b"})
-    ),
-    "s3 put": Spoken("s3", "put_object", "s3", OBJECT | {"Body": b"x" * 1000}, S3),
-    "s3 head": Spoken("s3", "head_object", "head", OBJECT, S3),
-}
+ONCE = {"retries": {"total_max_attempts": 1}}  # where a retry may mend it, so that SDKs try again
 every_protocol = pytest.mark.parametrize("spoken", EVERYTHING.values(), ids=EVERYTHING)
+
+
+def those_with(wanted: str) -> Any:
+    """The protocols that have such a call."""
+    having = {name: spoken for name, spoken in EVERYTHING.items() if getattr(spoken, wanted)}
+    return pytest.mark.parametrize("spoken", having.values(), ids=having)
 
 
 @pytest.fixture(scope="module")
 def granted(team: Team) -> Key:
-    return team.grant(*sorted({spoken.service for spoken in EVERYTHING.values()}))
+    return team.grant(*SERVICES)
 
 
 @pytest.fixture(scope="module")
@@ -129,47 +47,16 @@ def through(way: Way, granted: Key) -> Way:
     return way.with_key(granted)
 
 
-def refused(
-    spoken: Spoken, way: Way, *, event: str | None = None, change: Callable[[Any], None] | None = None, **settings: Any
-) -> Refusal:
-    """Makes the call, which has to fail with a typed error, at once; `change` changes its request at this event."""
-    client = spoken.client(way, **settings)
-    if event:
-        client.meta.events.register(event, lambda request, **_: change(request))
-    return looked_at(spoken, client, spoken.call, spoken.parameters)
-
-
-def looked_at(spoken: Spoken, client: Any, call: str, parameters: dict[str, Any]) -> Refusal:
-    got = refusal(getattr(client, call), **parameters)
-    assert 400 <= got.status < 500
-    assert got.retries == 0, "no retry can mend it"
-    assert got.request_id
-    assert got.headers["x-amzn-requestid"] == got.request_id
-    assert got.type in ("ClientError", got.code), "an error that the service's own model has may be of its own type"
-    if spoken.words in ("s3", "head"):
-        assert got.headers["x-amz-request-id"] == got.request_id
-        assert got.headers["x-amz-id-2"]
-    return got
-
-
-def told(got: Refusal) -> tuple[int, str, str]:
-    return got.status, got.code, got.message
-
-
-def denied(spoken: Spoken, message: str) -> tuple[int, str, str]:
-    return 403, spoken.code("AccessDeniedException", "AccessDenied", "AccessDenied"), spoken.message(message)
-
-
 @every_protocol
 def test_unknown_key(spoken: Spoken, through: Way):
-    got = refused(spoken, through.with_key(Key("AKIAUNKNOWNUNKNOWN00", through.key.secret)))
+    got = spoken.refused(through.with_key(Key("AKIAUNKNOWNUNKNOWN00", through.key.secret)))
     code = spoken.code("UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId")
     assert told(got) == (403, code, spoken.message(NO_ACCESS))
 
 
 @every_protocol
 def test_wrong_secret(spoken: Spoken, through: Way):
-    got = refused(spoken, through.with_key(Key(through.key.id, "wrong")))
+    got = spoken.refused(through.with_key(Key(through.key.id, "wrong")))
     code = spoken.code("InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch")
     assert told(got) == (403, code, spoken.message(MISMATCH))
 
@@ -181,19 +68,19 @@ def other_service(team: Team, way: Way) -> Way:
 
 @every_protocol
 def test_service_not_granted(spoken: Spoken, other_service: Way):
-    assert told(refused(spoken, other_service)) == denied(spoken, NO_ACCESS)
+    assert told(spoken.refused(other_service)) == spoken.denied(NO_ACCESS)
 
 
 @pytest.fixture(scope="module")
 def ended(team: Team, way: Way) -> Way:
-    key = team.grant(*sorted({spoken.service for spoken in EVERYTHING.values()}))
+    key = team.grant(*SERVICES)
     team.anna.post(f"/access-requests/{key.request}/revoke", comment="enough")
     return way.with_key(key)
 
 
 @every_protocol
 def test_key_that_is_not_active(spoken: Spoken, ended: Way):
-    assert told(refused(spoken, ended)) == denied(spoken, NOT_ACTIVE)
+    assert told(spoken.refused(ended)) == spoken.denied(NOT_ACTIVE)
 
 
 @every_protocol
@@ -201,10 +88,10 @@ def test_key_that_is_not_active(spoken: Spoken, ended: Way):
 def test_clock_off(minutes: int, spoken: Spoken, through: Way):
     there = datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=minutes)
     with mock.patch("botocore.auth.get_current_datetime", lambda *_, **__: there):
-        got = refused(spoken, through)
+        got = spoken.refused(through)
     code = spoken.code("InvalidSignatureException", "RequestTimeTooSkewed", "RequestTimeTooSkewed")
     assert (got.status, got.code) == (403, code)
-    if spoken.words != "head":
+    if spoken.has_body:
         times = re.findall(r"\d{4}-?\d\d-?\d\dT\d\d:?\d\d:?\d\d", got.message)
         assert there.strftime("%Y%m%dT%H%M%S") in [re.sub("[-:]", "", time) for time in times], got.message
         assert len(set(times)) == 2, got.message
@@ -215,7 +102,7 @@ def test_changed_on_the_way(spoken: Spoken, through: Way):
     def change(request: Any) -> None:
         request.headers["X-Amz-Date"] = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y%m%dT%H%M%SZ")
 
-    got = refused(spoken, through, event="before-send", change=change)
+    got = spoken.refused(through, event="before-send", change=change)
     code = spoken.code("InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch")
     assert told(got) == (403, code, spoken.message(MISMATCH))
 
@@ -225,7 +112,7 @@ def test_a_header_that_had_to_be_signed(spoken: Spoken, through: Way):
     def change(request: Any) -> None:
         request.headers["X-Amz-Meta-Evil"] = "1"
 
-    got = refused(spoken, through, event="before-send", change=change)
+    got = spoken.refused(through, event="before-send", change=change)
     code = spoken.code("IncompleteSignatureException", "IncompleteSignature", "AuthorizationHeaderMalformed", 400)
     said = "There were headers present in the request which were not signed: x-amz-meta-evil"
     assert told(got) == (400, code, spoken.message(said, 400))
@@ -236,16 +123,16 @@ def test_a_host_other_than_the_tunnels(spoken: Spoken, through: Way):
     def change(request: Any) -> None:
         request.headers["Host"] = "kms.us-east-1.amazonaws.com"
 
-    got = refused(spoken, through, event="before-send", change=change)
+    got = spoken.refused(through, event="before-send", change=change)
     code = spoken.code("SerializationException", "MalformedInput", "InvalidRequest", 400)
     assert (got.status, got.code) == (400, code)
-    if spoken.words != "head":
+    if spoken.has_body:
         assert re.fullmatch(r"The request must name [\w.-]+ in its one Host header, as the tunnel does", got.message)
 
 
 @every_protocol
 def test_not_signed(spoken: Spoken, through: Way):
-    got = refused(spoken, through, signature_version=UNSIGNED)
+    got = spoken.refused(through, signature_version=UNSIGNED)
     code = spoken.code("MissingAuthenticationTokenException", "MissingAuthenticationToken", "AccessDenied")
     assert told(got) == (403, code, spoken.message("Missing Authentication Token"))
 
@@ -255,9 +142,9 @@ def test_signed_in_another_way(spoken: Spoken, through: Way):
     def change(request: Any) -> None:
         request.headers["Authorization"] = "AWS AKIAIOSFODNN7EXAMPLE:c2lnbmF0dXJl"
 
-    got = refused(spoken, through, event="before-send", change=change)
-    assert (got.status, got.code) == denied(spoken, "")[:2]
-    assert "AWS4-HMAC-SHA256" in got.message or spoken.words == "head"
+    got = spoken.refused(through, event="before-send", change=change)
+    assert (got.status, got.code) == spoken.denied("")[:2]
+    assert "AWS4-HMAC-SHA256" in got.message or not spoken.has_body
 
 
 @every_protocol
@@ -268,10 +155,10 @@ def test_scope_of_another_service(spoken: Spoken, through: Way):
 
     client = spoken.client(through)
     client.meta.events.register("before-send", lambda request, **_: change(request))
-    got = looked_at(spoken, client, spoken.call, spoken.parameters)
+    got = spoken.looked_at(client, Call(spoken.call, spoken.parameters))
     code = spoken.code("InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch")
     assert (got.status, got.code) == (403, code)
-    assert got.message.startswith("Credential should be scoped to correct service: '") or spoken.words == "head"
+    assert got.message.startswith("Credential should be scoped to correct service: '") or not spoken.has_body
 
 
 @every_protocol
@@ -279,37 +166,184 @@ def test_what_cannot_be_named(spoken: Spoken, through: Way):
     def change(request: Any) -> None:
         request.headers["X-HTTP-Method-Override"] = "DELETE"
 
-    assert told(refused(spoken, through, event="before-sign", change=change)) == denied(spoken, UNRECOGNISED)
+    assert told(spoken.refused(through, event="before-sign", change=change)) == spoken.denied(UNRECOGNISED)
 
 
-@pytest.mark.parametrize(
-    "spoken",
-    [pytest.param(spoken, id=name) for name, spoken in EVERYTHING.items() if spoken.handing],
-)
+# What depends on what is called
+
+
+@those_with("handing")
 def test_what_hands_out_credentials(spoken: Spoken, through: Way, cloud: StrictMoto):
     assert spoken.handing
-    method, operation, parameters = spoken.handing
     seen = len(cloud.verdicts())
-    got = looked_at(spoken, spoken.client(through), method, parameters)
+    got = spoken.looked_at(spoken.client(through, spoken.handing), spoken.handing)
+    operation = spoken.handing.operation
     said = f"Action '{operation}' would hand out cloud credentials and is not allowed by this access request"
-    assert told(got) == denied(spoken, said)
+    assert told(got) == spoken.denied(said)
     assert len(cloud.verdicts()) == seen, "it must not reach the cloud"
+
+
+@pytest.fixture(scope="module")
+def bound(team: Team, way: Way) -> Way:
+    """Access under a rule."""
+    rule = {
+        "type": "csg.resource.name.prefix",
+        "value": "ours-",
+        "status": "enforced",
+        "conditions": {"cloud": "aws", "service": None, "operation": None},
+    }
+    group = team.admin.post("/policy-groups", name="errors", policies=[rule])["id"]
+    return way.with_key(team.grant(*SERVICES, policy_group=group))
+
+
+@those_with("creating")
+def test_what_a_rule_forbids(spoken: Spoken, bound: Way, cloud: StrictMoto):
+    assert spoken.creating
+    seen = len(cloud.verdicts())
+    got = spoken.looked_at(spoken.client(bound, spoken.creating), spoken.creating)
+    said = f"Action '{spoken.creating.operation}' violates policy 'csg.resource.name.prefix'"
+    assert told(got) == spoken.denied(said)
+    assert len(cloud.verdicts()) == seen, "it must not reach the cloud"
+
+
+@pytest.fixture(scope="module")
+def within(team: Team, way: Way) -> Way:
+    """Access to one account alone."""
+    environment = team.admin.post("/environments", id="pinned", name="Pinned", accounts=[ACCOUNT])["id"]
+    team.admin.patch(f"/credentials/{team.credential}", environments=[team.environment, environment])
+    team.admin.post("/users", username="piet", password="correct horse battery staple", roles=[
+        {"role": "developer", "environment": environment},
+    ])  # fmt: skip
+    piet = team.gateway.sign_in("piet")
+    request = piet.post(
+        f"/environments/{environment}/access-requests",
+        cloud="aws",
+        services=SERVICES,
+        justification="the client tests need it",
+        duration=None,
+    )
+    team.approve(request)
+    return way.with_key(team.reveal(request, piet))
+
+
+@those_with("elsewhere")
+def test_another_account(spoken: Spoken, within: Way, cloud: StrictMoto):
+    assert spoken.elsewhere
+    seen = len(cloud.verdicts())
+    got = spoken.looked_at(spoken.client(within, spoken.elsewhere), spoken.elsewhere)
+    assert told(got) == spoken.denied(f"Account '{OTHER_ACCOUNT}' is not allowed by this access request")
+    assert len(cloud.verdicts()) == seen, "it must not reach the cloud"
+
+
+class Presigner(SigV4QueryAuth):
+    """Of a request with a body."""
+
+    def __init__(self, key: Key, scope: list[str], body: bytes):
+        super().__init__(Credentials(key.id, key.secret), scope[3], scope[2], expires=60)
+        self.body = body
+
+    def payload(self, request: AWSRequest) -> str:
+        return hashlib.sha256(self.body).hexdigest()
+
+
+def content(request: Any) -> bytes:
+    body = request.body or b""
+    if hasattr(body, "read"):
+        body.seek(0)
+        request.body = body = body.read()
+    return body.encode() if isinstance(body, str) else body
+
+
+@every_protocol
+def test_a_url_that_has_expired(spoken: Spoken, through: Way):
+    """No SDK follows one; but what it makes of the answer is what its user would be told."""
+    then = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1)
+
+    def change(request: Any) -> None:
+        scope = re.search(rb"Credential=([^,]+)", request.headers.pop("Authorization"))[1].decode().split("/")
+        for name in ("X-Amz-Date", "X-Amz-Content-SHA256"):
+            request.headers.pop(name, None)
+        headers = {
+            name: value.decode() if isinstance(value, bytes) else value
+            for name, value in request.headers.items()
+            if name.lower().startswith("x-amz-")
+        }
+        presigned = AWSRequest(request.method, request.url, headers)
+        with mock.patch("botocore.auth.get_current_datetime", lambda *_, **__: then):
+            Presigner(through.key, scope, content(request)).add_auth(presigned)
+        request.url = presigned.url
+
+    got = spoken.refused(through, event="before-send", change=change)
+    assert (got.status, got.code) == spoken.denied("")[:2]
+    ended = (then + timedelta(seconds=60)).strftime("%Y-%m-%dT%H:%M:%S")
+    expected = f"Request has expired: the URL was good until {ended}"
+    assert got.message.startswith(expected) or not spoken.has_body, got.message
+
+
+MODELLED = {
+    "codeartifact": ("list_domains", {}, "AccessDeniedException"),
+    "cloudfront": ("list_distributions", {}, "AccessDenied"),
+    "kinesis": ("list_streams", {}, "AccessDeniedException"),
+    "logs": ("describe_log_groups", {}, "AccessDeniedException"),
+}
+
+
+@pytest.mark.parametrize("service", MODELLED)
+def test_the_class_of_the_services_own_model_is_raised(service: str, through: Way, other_service: Way):
+    """By which programs catch it."""
+    method, parameters, code = MODELLED[service]
+    client = other_service.boto3(service)
+    assert type_of(client, code) == code, "the model has it"
+    with pytest.raises(getattr(client.exceptions, code)) as raised:
+        getattr(client, method)(**parameters)
+    assert raised.value.response["Error"]["Message"] == NO_ACCESS
+    client = through.with_key(Key("AKIAUNKNOWNUNKNOWN00", through.key.secret)).boto3("logs")
+    with pytest.raises(client.exceptions.UnrecognizedClientException):
+        client.describe_log_groups()
+
+
+# What has to be held
 
 
 # By setting: what has to be read has to be in memory; what has to be hashed may be in a file.
 LIMITS = {
-    "max_buffered_body": (1 << 20, ["query", "ec2"]),
-    "max_spooled_body": (2 << 20, ["json 1.0", "json 1.1", "json, once query", "cbor"]),
+    "max_buffered_body": (1 << 20, ["query", "query, once more", "ec2"]),
+    "max_spooled_body": (
+        2 << 20,
+        [
+            "json 1.0",
+            "json 1.1",
+            "json, once query",
+            "cbor",
+            "cbor, once query",
+            "rest-json",
+            "rest-xml",
+            "rest-xml, other",
+        ],
+    ),
 }
+SPOOLED = LIMITS["max_spooled_body"][1]
 
 
 @pytest.fixture(scope="module")
-def frugal(make_gateway: Callable, cloud: StrictMoto) -> Way:
-    """Through a gateway that holds little."""
+def frugal_team(make_gateway: Callable, cloud: StrictMoto) -> Team:
+    """Of a gateway that holds little, and less in all than it would of one."""
     settings = {name: f"{limit >> 20}MiB" for name, (limit, _) in LIMITS.items()}
-    team = Team(make_gateway({"*.amazonaws.com": cloud.address}, {"gateway": settings}))
-    key = team.grant(*sorted({spoken.service for spoken in EVERYTHING.values()}))
-    return Way(team.gateway.proxy_url, team.gateway.ca, key)
+    settings["max_spooled_total"] = "1MiB"
+    return Team(make_gateway({"*.amazonaws.com": cloud.address}, {"gateway": settings}))
+
+
+@pytest.fixture(scope="module")
+def frugal(frugal_team: Team) -> Way:
+    key = frugal_team.grant(*SERVICES)
+    return Way(frugal_team.gateway.proxy_url, frugal_team.gateway.ca, key)
+
+
+def large(size: int) -> Callable[[Any], None]:
+    def change(request: Any) -> None:
+        request.data = b"x" * size
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -318,127 +352,115 @@ def frugal(make_gateway: Callable, cloud: StrictMoto) -> Way:
 def test_a_body_over_the_limit(name: str, setting: str, frugal: Way, cloud: StrictMoto):
     """Where the body has to be held."""
     limit = LIMITS[setting][0]
-
-    def change(request: Any) -> None:
-        request.data = b"x" * (limit + 1)
-
     seen = len(cloud.verdicts())
-    got = refused(EVERYTHING[name], frugal, event="before-sign", change=change)
+    got = EVERYTHING[name].refused(frugal, event="before-sign", change=large(limit + 1))
     assert (got.status, got.code) == (413, "RequestEntityTooLarge")
     assert str(limit) in got.message
     assert f"gateway.{setting}" in got.message
     assert len(cloud.verdicts()) == seen, "it must not reach the cloud"
 
 
+def test_a_body_over_the_limit_that_a_rule_looks_into(frugal_team: Team, cloud: StrictMoto):
+    """S3's clients declare the hash, so that nothing else has their bodies held."""
+    rule = {
+        "type": "csg.resource.name.prefix",
+        "value": "ours-",
+        "status": "enforced",
+        "conditions": {"cloud": "aws", "service": "s3control", "operation": None},
+    }
+    group = frugal_team.admin.post("/policy-groups", name="errors", policies=[rule])["id"]
+    key = frugal_team.grant("s3control", policy_group=group)
+    spoken = EVERYTHING["s3control"]
+    assert spoken.creating
+    client = spoken.client(Way(frugal_team.gateway.proxy_url, frugal_team.gateway.ca, key))
+    client.meta.events.register("before-sign", lambda request, **_: large((1 << 20) + 1)(request))
+    seen = len(cloud.verdicts())
+    got = spoken.looked_at(client, spoken.creating)
+    assert (got.status, got.code) == (413, "RequestEntityTooLarge")
+    assert "gateway.max_buffered_body" in got.message
+    assert len(cloud.verdicts()) == seen, "it must not reach the cloud"
+
+
+def unavailable(name: str, way: Way, cloud: StrictMoto) -> str:
+    """Makes a call with a body that goes into a file, and gives what it is told by a gateway that can't have one."""
+    spoken = EVERYTHING[name]
+    client = spoken.client(way, **ONCE)
+    client.meta.events.register("before-sign", lambda request, **_: large((1 << 20) + (1 << 19))(request))
+    seen = len(cloud.verdicts())
+    got = spoken.looked_at(client, Call(spoken.call, spoken.parameters), retried=True)
+    assert (got.status, got.code) == (503, "ServiceUnavailable")
+    assert len(cloud.verdicts()) == seen, "it must not reach the cloud"
+    return got.message
+
+
+@pytest.mark.parametrize("name", SPOOLED)
+def test_more_bodies_than_there_is_room_for(name: str, frugal: Way, cloud: StrictMoto):
+    said = "The gateway cannot take calls now: too many large requests at one time; try again"
+    assert unavailable(name, frugal, cloud) == said
+
+
+@pytest.fixture(scope="module")
+def no_disk(frugal_team: Team) -> Iterator[None]:
+    """A file stands where the folder for bodies should be."""
+    folder = Path(frugal_team.gateway.folder) / "data/spool"
+    aside = folder.with_name("aside")
+    if folder.exists():
+        folder.rename(aside)
+    folder.write_text("")
+    yield
+    folder.unlink()
+    if aside.exists():
+        aside.rename(folder)
+
+
+@pytest.mark.parametrize("name", SPOOLED)
+def test_bodies_that_cannot_be_kept(name: str, frugal: Way, no_disk: None, cloud: StrictMoto):
+    said = "The gateway cannot take calls now: large requests can't be kept on disk; tell your administrator"
+    assert unavailable(name, frugal, cloud) == said
+
+
 def test_an_upload_that_is_not_what_its_hash_says(through: Way):
     def change(request: Any) -> None:
         request.body = b"y" + b"x" * 999
 
-    got = refused(EVERYTHING["s3 put"], through, event="before-send", change=change)
+    got = EVERYTHING["s3 put"].refused(through, event="before-send", change=change)
     said = "The provided 'x-amz-content-sha256' header does not match what was computed."
     assert told(got) == (403, "XAmzContentSHA256Mismatch", said)
 
 
+# The cloud
+
+
+def at_the_cloud(spoken: Spoken, way: Way, words: str) -> None:
+    client = spoken.client(way, **ONCE)
+    got = spoken.looked_at(client, Call(spoken.call, spoken.parameters), retried=True)
+    assert (got.status, got.code) == (502, "ServiceUnavailable" if spoken.has_body else "502")
+    host = client.meta.endpoint_url.removeprefix("https://")
+    assert not spoken.has_body or (host.split(".")[0] in got.message and words in got.message), got.message
+
+
 @pytest.fixture(scope="module")
-def nowhere(make_gateway: Callable, way: Way) -> Way:
+def nowhere(make_gateway: Callable) -> Way:
     """Through a gateway that can't reach the cloud."""
     team = Team(make_gateway({"*.amazonaws.com": "127.0.0.1:1"}))
-    key = team.grant(*sorted({spoken.service for spoken in EVERYTHING.values()}))
-    return Way(team.gateway.proxy_url, team.gateway.ca, key)
+    return Way(team.gateway.proxy_url, team.gateway.ca, team.grant(*SERVICES))
 
 
 @every_protocol
 def test_the_cloud_cannot_be_reached(spoken: Spoken, nowhere: Way):
-    """A retry may mend that, so SDKs try again; here they may not."""
-    client = spoken.client(nowhere, retries={"total_max_attempts": 1})
-    got = refusal(getattr(client, spoken.call), **spoken.parameters)
-    assert (got.status, got.code) == (502, spoken.code(*["ServiceUnavailable"] * 3, 502))
-    assert got.headers["x-amzn-requestid"]
-    host = client.meta.endpoint_url.removeprefix("https://")
-    assert f"{host.split('.')[0]}" in got.message or spoken.words == "head"
-    assert "could not be reached" in got.message or spoken.words == "head"
+    at_the_cloud(spoken, nowhere, "could not be reached: it can't be connected to")
 
 
-# Event streams
+@pytest.fixture(scope="module")
+def distrustful(make_gateway: Callable, cloud: StrictMoto, tmp_path_factory: pytest.TempPathFactory) -> Way:
+    """Through a gateway that trusts another authority than the cloud's."""
+    others = make_cloud_certificates(tmp_path_factory.mktemp("others"))
+    team = Team(make_gateway({"*.amazonaws.com": cloud.address}, {"upstream": {"ca_file": str(others.ca)}}))
+    return Way(team.gateway.proxy_url, team.gateway.ca, team.grant(*SERVICES))
 
 
-def event(headers: dict[str, str], payload: bytes) -> bytes:
-    """Frames an event as botocore reads it."""
-    block = b"".join(
-        struct.pack("!B", len(name)) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
-        for name, value in headers.items()
-    )
-    prelude = struct.pack("!II", len(block) + len(payload) + 16, len(block))
-    message = prelude + struct.pack("!I", binascii.crc32(prelude)) + block + payload
-    return message + struct.pack("!I", binascii.crc32(message))
-
-
-class Stream:
-    """A cloud that sends an event and half of the next one, and then waits, or breaks off."""
-
-    def __init__(self) -> None:
-        self.go_on = threading.Event()
-        self.breaks_off = False
-
-    def __call__(self, exchange: Exchange) -> None:
-        exchange.read_body()
-        kind = "application/vnd.amazon.eventstream"
-        exchange.send(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
-        told = {":message-type": "event", ":event-type": "PayloadChunk", ":content-type": "application/octet-stream"}
-        whole = event(told, b"part")
-        for part in (whole, whole[:20]):
-            exchange.send(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-        if self.breaks_off:
-            self.go_on.wait(30)
-            exchange.connection.shutdown(socket.SHUT_RDWR)
-        exchange.peer_is_gone(30)
-
-
-@pytest.fixture
-def stream() -> Stream:
-    return Stream()
-
-
-@pytest.fixture
-def streaming(stream: Stream, scripted: Callable, make_gateway: Callable) -> Team:
-    return Team(make_gateway({"*.amazonaws.com": scripted(stream).address}))
-
-
-def invoked(team: Team, key: Key) -> Iterator[Any]:
-    client = Way(team.gateway.proxy_url, team.gateway.ca, key).boto3("lambda")
-    events = iter(client.invoke_with_response_stream(FunctionName="f")["EventStream"])
-    assert next(events) == {"PayloadChunk": {"Payload": b"part"}}
-    return events
-
-
-def last(events: Iterator[Any]) -> tuple[str, str]:
-    with pytest.raises(EventStreamError) as raised:
-        next(events)
-    error = raised.value.response["Error"]
-    return error["Code"], error["Message"]
-
-
-def test_a_stream_before_its_first_byte(streaming: Team):
-    key = streaming.grant("lambda")
-    way = Way(streaming.gateway.proxy_url, streaming.gateway.ca, Key(key.id, "wrong"))
-    with pytest.raises(ClientError) as raised:
-        way.boto3("lambda").invoke_with_response_stream(FunctionName="f")
-    error = raised.value.response["Error"]
-    assert (error["Code"], error["Message"]) == ("InvalidSignatureException", MISMATCH)
-
-
-def test_a_stream_whose_access_ends(streaming: Team):
-    key = streaming.grant("lambda")
-    events = invoked(streaming, key)
-    streaming.anna.post(f"/access-requests/{key.request}/revoke", comment="enough")
-    began = datetime.now(UTC)
-    assert last(events) == ("AccessDeniedException", NOT_ACTIVE)
-    assert datetime.now(UTC) - began < timedelta(seconds=LIMIT_SECONDS)
-
-
-def test_a_stream_that_the_cloud_breaks_off(streaming: Team, stream: Stream):
-    stream.breaks_off = True
-    events = invoked(streaming, streaming.grant("lambda"))
-    stream.go_on.set()
-    said = "lambda.us-east-1.amazonaws.com could not be reached: the stream broke off"
-    assert last(events) == ("ServiceUnavailable", said)
+@every_protocol
+def test_the_clouds_certificate_is_refused(spoken: Spoken, distrustful: Way, cloud: StrictMoto):
+    seen = len(cloud.verdicts())
+    at_the_cloud(spoken, distrustful, "could not be reached: its certificate is not accepted")
+    assert len(cloud.verdicts()) == seen

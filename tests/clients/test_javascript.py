@@ -58,17 +58,29 @@ def test_service(service: str, way: Way, role: str, code: str, cloud: StrictMoto
         assert verdict["method"] != "POST" or "content-length" in verdict["signed_headers"]
 
 
+# How each protocol words them.
+IN_JSON, IN_XML = ("json 1.0", "json 1.1", "rest-json"), ("query", "rest-xml")
+
+
+def assert_refused(way: Way, message: str, in_json: str, in_xml: str) -> None:
+    told = [json.loads(line) for line in node(way, "refused") if line.startswith("{")]
+    for one in told:
+        name = in_json if one["protocol"] in IN_JSON else in_xml
+        shown = (one["name"], one["message"], one["status"], one["attempts"], one["identified"])
+        assert shown == (name, message, 403, 1, True), one
+    assert [one["protocol"] for one in told] == [*IN_JSON, *IN_XML]
+
+
 def test_a_refusal_is_a_typed_error_and_not_tried_again(team: Team, way: Way):
-    only_sns = team.grant("sns")
-    [_, told] = node(way.with_key(only_sns), "refused")
-    assert json.loads(told) == {
-        "name": "AccessDeniedException",
-        "message": "Client is unknown or has no access to service",
-        "status": 403,
-        "attempts": 1,
-    }
+    only_glacier = team.grant("glacier")
+    message = "Client is unknown or has no access to service"
+    assert_refused(way.with_key(only_glacier), message, "AccessDeniedException", "AccessDenied")
 
 
 def test_a_wrong_secret_is_a_typed_error(way: Way, key: Key):
-    [_, told] = node(way.with_key(Key(key.id, "x" * 40)), "refused")
-    assert json.loads(told)["name"] == "InvalidSignatureException"
+    message = (
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access"
+        " Key and signing method. Consult the service documentation for details."
+    )
+    wrong = way.with_key(Key(key.id, "x" * 40))
+    assert_refused(wrong, message, "InvalidSignatureException", "SignatureDoesNotMatch")

@@ -14,6 +14,7 @@ mod cli;
 mod console_tls;
 mod credential_check;
 mod docs;
+mod errors;
 mod field_notes;
 mod gateway;
 mod harness;

@@ -77,8 +77,19 @@ fn length(data: &[u8]) -> Option<usize> {
 
 /// The event that tells of an error: an SDK raises it as an error of that code.
 pub fn error(code: &str, message: &str) -> Bytes {
+    event(&[(":message-type", "error"), (":error-code", code), (":error-message", message)], b"")
+}
+
+/// What comes before all events where an operation is called by its name and not by a path: the answer's members beside
+/// the stream (Smithy, "Initial response"). An SDK looks for nothing else before it has come.
+pub fn initial_response(content_type: &str, payload: &[u8]) -> Bytes {
+    let kind = (":event-type", "initial-response");
+    event(&[(":message-type", "event"), kind, (":content-type", content_type)], payload)
+}
+
+fn event(texts: &[(&str, &str)], payload: &[u8]) -> Bytes {
     let mut headers = Vec::new();
-    for (name, value) in [(":message-type", "error"), (":error-code", code), (":error-message", message)] {
+    for (name, value) in texts {
         headers.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
         headers.extend(name.bytes());
         headers.push(TEXT);
@@ -87,11 +98,13 @@ pub fn error(code: &str, message: &str) -> Bytes {
         headers.extend(value.bytes());
     }
     let size = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
-    let mut event = Vec::with_capacity(SMALLEST + headers.len());
-    event.extend(size(SMALLEST + headers.len()));
+    let total = SMALLEST + headers.len() + payload.len();
+    let mut event = Vec::with_capacity(total);
+    event.extend(size(total));
     event.extend(size(headers.len()));
     event.extend(crc32fast::hash(&event).to_be_bytes());
     event.extend(headers);
+    event.extend(payload);
     event.extend(crc32fast::hash(&event).to_be_bytes());
     event.into()
 }
@@ -115,6 +128,10 @@ mod tests {
         assert_eq!(event[4..8], u32::try_from(event.len() - 16).unwrap().to_be_bytes());
         assert_eq!(event[8..12], crc32fast::hash(&event[..8]).to_be_bytes());
         assert_eq!(event[event.len() - 4..], crc32fast::hash(&event[..event.len() - 4]).to_be_bytes());
+        let first = initial_response("application/json", b"{}");
+        assert_eq!(length(&first), Some(first.len()));
+        assert_eq!(&first[first.len() - 6..first.len() - 4], b"{}");
+        assert_eq!(first[first.len() - 4..], crc32fast::hash(&first[..first.len() - 4]).to_be_bytes());
         // The length of a header's value has two bytes, of which a signed reader takes fifteen bits.
         assert!(error("A", &"ä".repeat(40_000)).len() < 33_000);
     }

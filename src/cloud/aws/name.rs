@@ -119,7 +119,7 @@ impl<'c> Claim<'c, '_> {
         let Some(found) =
             best.filter(|found| is_certain && (found.protocol.is_query() || !self.looks_like_query(parts)))
         else {
-            let dialect = dialect(self.services(), parts);
+            let dialect = dialect(self.services(), self.host, parts);
             let service = dialect.service.unwrap_or(self.service);
             return Named {
                 call: Self::call(service, None, self.host.account().cloned().into_iter().collect(), Vec::new()),
@@ -170,7 +170,7 @@ impl<'c> Claim<'c, '_> {
 impl<'c> Host<'c> {
     /// How to answer a request that is refused before it could be named.
     pub fn dialect(&self, parts: &Parts) -> Dialect<'c> {
-        dialect(self.services(), parts)
+        dialect(self.services(), self, parts)
     }
 }
 
@@ -185,8 +185,8 @@ pub fn is_read_to_name(name: &str) -> bool {
     matches!(name, "content-encoding" | "content-type" | "smithy-protocol" | "x-amz-copy-source" | "x-amz-target")
 }
 
-/// Of the protocols that the services speak, the one that the request looks most like.
-fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &Parts) -> Dialect<'c> {
+/// Of the protocols that the services of `host` speak, the one that the request looks most like.
+fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, host: &Host<'_>, parts: &Parts) -> Dialect<'c> {
     let looks = looks_like(parts);
     let like = |protocol: &&Protocol| {
         looks.is_some_and(|looks| {
@@ -197,7 +197,12 @@ fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, parts: &
     };
     let match_in = |service: &'c Service| service.protocols.iter().find(like).map(|&protocol| (service, protocol));
     let alike = services.clone().find_map(match_in);
-    match alike.or_else(|| services.find_map(|service| Some((service, *service.protocols.first()?)))) {
+    // REST says nothing of itself: where services share a host, the path tells whose call it is.
+    let is_shared = looks.is_none() && services.clone().nth(1).is_some();
+    let candidates = services.clone().filter(|_| is_shared);
+    let found = candidates.filter_map(|service| recognise(service, host, "", parts, None));
+    let by_path = found.max_by_key(|found| found.rank).map(|found| (found.service, found.protocol));
+    match alike.or(by_path).or_else(|| services.find_map(|service| Some((service, *service.protocols.first()?)))) {
         Some((service, protocol)) => Dialect::new(protocol, Some(service), parts),
         // Of no known service: whatever it looks like, or what most services speak.
         None => Dialect::new(looks.unwrap_or(Protocol::RestJson), None, parts),

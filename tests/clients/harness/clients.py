@@ -1,5 +1,6 @@
 """What an ordinary AWS client is given: a proxy address, a CA file, a key and its secret. Nothing else."""
 
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -10,8 +11,10 @@ from typing import Any
 from unittest import mock
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.loaders import Loader
 from botocore.utils import PRIORITY_ORDERED_SUPPORTED_PROTOCOLS
 
 from .cloud import Key
@@ -54,8 +57,16 @@ class Way:
 
     def boto3(self, service: str, region: str = REGION, endpoint_url: str | None = None, **config: Any):
         with environment(self.environment()):
-            session = boto3.Session(region_name=region)
+            core = botocore.session.get_session()
+            core.register_component("data_loader", loader())
+            session = boto3.Session(botocore_session=core, region_name=region)
             return session.client(service, endpoint_url=endpoint_url, config=Config(**config) if config else None)
+
+
+@functools.cache
+def loader() -> Loader:
+    """What reads the services' models, and keeps them: some are of megabytes, and a suite makes hundreds of clients."""
+    return botocore.session.get_session().get_component("data_loader")
 
 
 def without_presets(variables: Any) -> dict[str, str]:

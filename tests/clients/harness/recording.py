@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import io
+import itertools
 import re
 import ssl
 import zlib
@@ -34,6 +35,7 @@ AUTHORIZATION = re.compile(
 )
 S3_SIGNING_NAMES = {"s3", "s3-object-lambda", "s3-outposts", "s3express"}
 MOST_KEPT = 1 << 20
+NUMBERS = itertools.count()
 PIECE = 1 << 18
 SKEW_SECONDS = 15 * 60
 
@@ -58,6 +60,7 @@ class Arrival:
     sha256: str = ""
     md5: str = ""
     trailers: dict[str, str] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: f"recorded-{next(NUMBERS)}")  # by which a record tells of it
     wrong: str | None = None  # why it counts as refused
     whole: bool = False  # came to its end, and all of it is as declared
 
@@ -274,11 +277,11 @@ def least_answer(arrival: Arrival) -> bytes:
         kind, body = "application/cbor\r\nsmithy-protocol: rpc-v2-cbor", b"\xbf\xff"
     elif action and "json" not in headers.get("content-type", ""):
         name = action[1].decode()
-        metadata = "<ResponseMetadata><RequestId>recorded</RequestId></ResponseMetadata><requestId>recorded</requestId>"
+        metadata = f"<ResponseMetadata><RequestId>{arrival.id}</RequestId></ResponseMetadata><requestId>{arrival.id}</requestId>"
         kind, body = "text/xml", f"<{name}Response><{name}Result/>{metadata}</{name}Response>".encode()
     elif arrival.service in {*S3_SIGNING_NAMES, "cloudfront", "route53"}:
         kind, body = "application/xml", b"<Nothing/>"
     if arrival.method == "HEAD":
         body = b""
-    head = f'HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\netag: "recorded"\r\nx-amzn-requestid: recorded\r\n\r\n'
+    head = f'HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\netag: "recorded"\r\nx-amzn-requestid: {arrival.id}\r\n\r\n'
     return head.encode() + body

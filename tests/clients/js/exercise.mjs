@@ -161,17 +161,21 @@ const services = {
     await send(sns.DeleteTopicCommand, { TopicArn });
   },
 
-  /** A call that has to be refused: prints the typed error as the SDK gives it. */
+  /** One call in each protocol, all of which have to be refused: prints the typed errors as the SDK gives them. */
   async refused() {
-    const send = connect(dynamodb.DynamoDBClient);
-    try {
-      await send(dynamodb.ListTablesCommand);
-    } catch (error) {
-      const { name, message, $metadata } = error;
-      console.log(JSON.stringify({ name, message, status: $metadata.httpStatusCode, attempts: $metadata.attempts }));
-      return;
+    for (const [protocol, Client, Command] of [
+      ["json 1.0", dynamodb.DynamoDBClient, dynamodb.ListTablesCommand],
+      ["json 1.1", ecs.ECSClient, ecs.ListClustersCommand],
+      ["rest-json", lambda.LambdaClient, lambda.ListFunctionsCommand],
+      ["query", sns.SNSClient, sns.ListTopicsCommand],
+      ["rest-xml", route53.Route53Client, route53.ListHostedZonesCommand],
+    ]) {
+      const error = await connect(Client)(Command).then(() => assert.fail("was let through"), (error) => error);
+      const { name, message, $fault, $metadata } = error;
+      const { httpStatusCode: status, attempts, requestId } = $metadata;
+      const told = { protocol, name, message, fault: $fault, status, attempts, identified: Boolean(requestId) };
+      console.log(JSON.stringify(told));
     }
-    assert.fail("was let through");
   },
 };
 

@@ -1,7 +1,7 @@
 //! The cloud's answers come back as they are.
 
 use super::LIST_TABLES;
-use crate::harness::{Answer, DYNAMODB, Head, Site};
+use crate::harness::{Answer, DYNAMODB, Head, Key, LAMBDA, S3, Site};
 
 /// What the client gets when the cloud answers so.
 async fn passed_through(answer: &str) -> Answer {
@@ -90,24 +90,51 @@ async fn answers_without_a_body_have_none() {
     }
 }
 
+/// All operations that are called so, and one that no service has.
 #[tokio::test]
 async fn an_answer_to_head_keeps_the_length_that_it_does_not_send() {
     let site = Site::start().await;
-    let host = "lambda.us-east-1.amazonaws.com";
-    let mut client = site.tunnel(host).await;
-    // No operation of the catalogue uses HEAD, so a refusal answers the first: it has no body either.
-    let head = site.key.sign("HEAD /2015-03-31/functions/ HTTP/1.1\nHost: lambda.us-east-1.amazonaws.com");
-    client.send(head.bytes()).await;
-    let refusal = client.head().await;
-    assert_eq!(refusal.status(), 403);
-    let text = r#"{"__type":"AccessDeniedException","message":"The operation of this request could not be recognised, so the gateway cannot allow it"}"#;
-    assert_eq!(refusal.header("content-length"), Some(text.len().to_string().as_str()));
-    assert_eq!(refusal.header("x-amzn-errortype"), Some("AccessDeniedException"));
-    client
-        .send(site.key.sign("GET /2015-03-31/functions/ HTTP/1.1\nHost: lambda.us-east-1.amazonaws.com").bytes())
-        .await;
-    site.cloud.call().await.ok().await;
-    assert_eq!(client.answer().await.text(), "{}", "what follows is the next answer");
+    let mediastore = "data.mediastore.us-east-1.amazonaws.com";
+    for (host, service, target, operation) in [
+        (S3, "s3", "/bucket", Some("HeadBucket")),
+        (S3, "s3", "/bucket/key", Some("HeadObject")),
+        (mediastore, "mediastore", "/a/b", Some("DescribeObject")),
+        (LAMBDA, "lambda", "/2015-03-31/functions/", None),
+    ] {
+        let key = Key { scope: Some((service, "us-east-1")), ..site.key.clone() };
+        let sign = |method: &str, target: &str| {
+            key.sign(&format!("{method} {target} HTTP/1.1\nHost: {host}\nX-Amz-Content-Sha256: {{sha256}}")).bytes()
+        };
+        let mut client = site.tunnel(host).await;
+        if operation.is_some() {
+            client.send(sign("HEAD", target)).await;
+            site.cloud.call().await.answer("HTTP/1.1 200 OK\nETag: \"1\"\nContent-Length: 1000\n\n").await;
+            let head = client.head().await;
+            assert_eq!((head.status(), head.header("content-length")), (200, Some("1000")), "{target}");
+        }
+        site.publish([site.only(&["kms"])]);
+        client.send(sign("HEAD", target)).await;
+        let refusal = client.head().await;
+        assert_eq!(refusal.status(), 403, "{target}");
+        // What the answer to GET would be, whose body comes whole.
+        client.send(sign("GET", target)).await;
+        let told = client.answer().await;
+        assert!(told.text().contains("AccessDenied"), "{}", told.text());
+        for name in ["content-length", "content-type", "x-amzn-errortype"] {
+            assert_eq!(refusal.header(name), told.head.header(name), "{target} {name}");
+        }
+        assert_eq!(refusal.header("x-amzn-errortype").is_some(), service != "s3");
+        assert!(refusal.header("x-amzn-requestid").is_some());
+        site.publish([site.grant()]);
+        let next = if operation.is_some() { target } else { "/2015-03-31/functions" };
+        client.send(sign("GET", next)).await;
+        site.cloud.call().await.ok().await;
+        assert_eq!(client.answer().await.text(), "{}", "what follows is the next answer");
+    }
+    let called: Vec<_> = site.records(15).await.into_iter().map(|record| record.operation).collect();
+    for (first, operation) in [(0, "HeadBucket"), (4, "HeadObject"), (8, "DescribeObject")] {
+        assert_eq!(called[first].as_deref(), Some(operation));
+    }
 }
 
 #[tokio::test]

@@ -70,6 +70,46 @@ async fn access_that_ends_is_told_in_the_stream() {
     }
 }
 
+/// Where an operation is called by its name, an SDK takes nothing for an error before an initial response has come.
+#[tokio::test]
+async fn an_error_before_any_event_stands_where_its_reader_looks_for_it() {
+    let host = "kinesis.us-east-1.amazonaws.com";
+    let subscribe = |kind| {
+        let target = "X-Amz-Target: Kinesis_20131202.SubscribeToShard";
+        format!("POST / HTTP/1.1\nHost: {host}\n{target}\nContent-Type: {kind}\n\n{{}}")
+    };
+    let error = event_stream::error("AccessDeniedException", "Client is not Active");
+    for (kind, payload) in
+        [("application/x-amz-json-1.1", b"{}".as_slice()), ("application/x-amz-cbor-1.1", b"\xa0".as_slice())]
+    {
+        let initial = event_stream::initial_response(kind, payload);
+        for (sent, expected) in [
+            (Vec::new(), [&initial[..], &error[..]].concat()),
+            // A part of one is none.
+            (initial[..20].to_vec(), [&initial[..], &error[..]].concat()),
+            (initial.to_vec(), error.to_vec()),
+        ] {
+            let site = Site::start().await;
+            let mut client = site.tunnel(host).await;
+            client.send(site.key.sign(&subscribe(kind)).bytes()).await;
+            let mut call = site.cloud.call().await;
+            call.send(&format!("{HEAD}Transfer-Encoding: chunked\n\n")).await;
+            let head = client.head().await;
+            if !sent.is_empty() {
+                send(&mut call, &sent).await;
+            }
+            if sent.len() == initial.len() {
+                let chunk = format!("{:X}\r\n", sent.len()).len() + sent.len() + 2;
+                client.bytes(chunk).await;
+            }
+            site.revoke();
+            let body = within_time(PROMISED, "the end", client.body(&head)).await;
+            assert!(body.complete);
+            assert_eq!(body.bytes, expected, "{kind} after {} bytes", sent.len());
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_stream_that_the_cloud_breaks_off_ends_with_an_error() {
     let site = Site::start().await;

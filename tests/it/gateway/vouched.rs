@@ -28,7 +28,7 @@ fn basic(id: &str, secret: &str) -> String {
 }
 
 /// A tunnel that the site's key was shown for.
-async fn vouched(site: &Site, host: &str) -> Tls {
+pub(super) async fn vouched(site: &Site, host: &str) -> Tls {
     let (wire, head) = connect(site, host, &basic(&site.key.id, &site.key.secret)).await;
     assert_eq!(head.status(), 200, "{head:?}");
     within("the TLS handshake", handshake(wire, site.client(), host)).await.unwrap()

@@ -214,8 +214,16 @@ pub(super) fn tls(identity: Identity) -> ServerConfig {
     let names = ["*.amazonaws.com", "*.us-east-1.amazonaws.com", "*.eu-west-1.amazonaws.com"];
     match identity {
         Identity::Right => ROOT.leaf(
-            &[&names[..], &["*.ddb.us-east-1.amazonaws.com", "*.s3.us-east-1.amazonaws.com", "*.global.api.aws"]]
-                .concat(),
+            &[
+                &names[..],
+                &[
+                    "*.ddb.us-east-1.amazonaws.com",
+                    "*.mediastore.us-east-1.amazonaws.com",
+                    "*.s3.us-east-1.amazonaws.com",
+                    "*.global.api.aws",
+                ],
+            ]
+            .concat(),
         ),
         Identity::OfNobody => Root::new().leaf(&names),
         Identity::OfAnotherHost => ROOT.leaf(&["www.example.com"]),

@@ -87,6 +87,15 @@ pub fn code_in(refusal: &Refusal, dialect: Dialect<'_>) -> &'static str {
     code(refusal, form(dialect))
 }
 
+/// The type and the payload of an `initial-response` without members, where an event stream has to begin with one: in
+/// protocols that call an operation by its name.
+pub fn empty_in(dialect: Dialect<'_>) -> Option<(&'static str, &'static [u8])> {
+    let form = form(dialect);
+    let by_name = matches!(dialect.protocol, Protocol::Cbor | Protocol::Json10 | Protocol::Json11);
+    let payload: &[u8] = if form == Form::Cbor { b"\xa0" } else { b"{}" };
+    by_name.then(|| (content_type(dialect.protocol, form), payload))
+}
+
 fn form(dialect: Dialect<'_>) -> Form {
     match dialect.protocol {
         Protocol::Cbor => Form::Cbor,
@@ -287,6 +296,21 @@ mod tests {
         assert_eq!(rendered.headers["x-amzn-errortype"], "AccessDeniedException");
         assert!(!rendered.headers.contains_key("smithy-protocol"));
         assert!(rendered.body.starts_with(b"\xa2\x7a\0\0\0\x06__type"));
+    }
+
+    #[test]
+    fn a_stream_begins_with_an_answer_where_operations_are_called_by_name() {
+        let cbor = Dialect { protocol: Protocol::Cbor, ..of("cloudwatch") };
+        let in_cbor = Dialect { in_cbor: true, ..of("kinesis") };
+        for (dialect, expected) in [
+            (of("kinesis"), Some(("application/x-amz-json-1.1", b"{}".as_slice()))),
+            (in_cbor, Some(("application/x-amz-cbor-1.1", b"\xa0".as_slice()))),
+            (cbor, Some(("application/cbor", b"\xa0".as_slice()))),
+            (of("lambda"), None),
+            (of("s3"), None),
+        ] {
+            assert_eq!(empty_in(dialect), expected, "{dialect:?}");
+        }
     }
 
     #[test]
