@@ -50,7 +50,7 @@ use crate::{
     ca::LeafCache,
     clock::Clock,
     config::{Config, ConsoleTls, OnFailure},
-    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, SpoolConfig, Threads},
+    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, STREAMS, SpoolConfig, Threads},
     model::Publisher,
 };
 
@@ -179,6 +179,7 @@ fn gateway_config(config: &Config) -> Result<GatewayConfig, StartError> {
             max_body: config.gateway.max_spooled_body,
             max_total: config.gateway.max_spooled_total,
         },
+        streams: STREAMS,
         upstream: upstream::config(&config.upstream)?,
     })
 }
