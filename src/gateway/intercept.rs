@@ -190,7 +190,7 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Arc<Intercep
         }
         match ready!(turns.poll_end(cx)) {
             // What can't be said to the client at once is not worth waiting for.
-            End::Access => {
+            End::Access | End::Stall => {
                 let _ = http.as_mut().poll(cx);
                 Poll::Ready(Ok(()))
             }

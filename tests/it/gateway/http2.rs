@@ -344,6 +344,35 @@ async fn one_call_too_many_is_refused_unread() {
     answering.abort();
 }
 
+/// A client that stalls, its window closed, keeps a place for a quarter of an hour and a minute, not for ever.
+#[tokio::test]
+async fn an_answer_that_nobody_takes_ends_in_time() {
+    let site = Site::start().await;
+    let mut client = site.h2(KINESIS).await;
+    let call = client.send(&list_streams(&site)).await;
+    let mut arrived = site.cloud.call().await;
+    arrived.send("HTTP/1.1 200 OK\nContent-Length: 10000000\n\n").await;
+    let (head, mut body) = within("a head", call.head).await.unwrap().into_parts();
+    assert_eq!(head.status, 200);
+    let piece = vec![0; 65_536];
+    let flowing = tokio::spawn(async move { while arrived.wire.push(&piece).await.is_ok() {} });
+    // The window is full.
+    let mut read = 0;
+    while read < 65_535 {
+        read += within("the answer's begin", body.data()).await.unwrap().unwrap().len();
+    }
+    skip(Duration::from_mins(17)).await;
+    assert!(within_time(PROMISED, "the reset", body.data()).await.unwrap().unwrap_err().is_reset());
+    within_time(PROMISED, "the cloud's end", flowing).await.unwrap();
+    let record = site.record().await;
+    assert_eq!((record.outcome, record.error.as_deref()), (Outcome::Cut, Some("Silence")));
+    // The connection has a window of its own.
+    body.flow_control().release_capacity(read).unwrap();
+    let call = client.send(&list_streams(&site)).await;
+    site.cloud.call().await.ok().await;
+    assert_eq!(answered(call).await.0.status(), 200);
+}
+
 /// A client that has gone silent does not keep the appliance from ending.
 #[tokio::test]
 async fn at_the_end_nobody_waits_for_a_client_that_says_nothing() {
