@@ -37,6 +37,10 @@ pub(super) fn identify<'t>(
         let what = "Of the transfer codings, only chunked is understood here".to_owned();
         return Err(Stage::Identify.rejects(Refusal::Malformed { what }));
     }
+    if wants_websocket(&parts.headers) {
+        let what = "WebSocket is not passed on by this gateway. Please call over HTTP".to_owned();
+        return Err(Stage::Identify.rejects(Refusal::Malformed { what }));
+    }
     let mut signature = match sigv4::parse(parts) {
         Ok(signature) => signature,
         Err(ParseError::Missing) => return Ok(Identified::Unsigned(Unsigned::Bare)),
@@ -94,6 +98,13 @@ fn codings_are_known(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let known = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
     known && codings.next().is_none()
+}
+
+/// The cloud is never asked for it, so the client would take whatever comes for a broken WebSocket. Any other upgrade may
+/// be left unanswered (RFC 9110, section 7.8), and HTTP libraries offer some on their own.
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let offered = headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    offered.flat_map(|value| value.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
 fn names(host: &str, target: &Target) -> bool {

@@ -27,6 +27,7 @@ mod spooled;
 mod stop;
 mod timing;
 mod unsigned;
+mod upgrades;
 mod upstream;
 mod vouched;
 mod ways_in;
