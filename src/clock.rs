@@ -70,6 +70,13 @@ impl Timestamp {
         i64::try_from(millis).map(Self::from_millis).map_err(|_| TimestampError)
     }
 
+    /// As HTTP writes it, to the second: `Sun, 30 Aug 2015 12:36:00 GMT` (RFC 9110, section 5.6.7).
+    pub fn http_date(self) -> String {
+        let layout =
+            format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+        self.to_utc().format(layout).unwrap_or_default()
+    }
+
     /// The calendar form, UTC.
     pub fn to_utc(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
@@ -182,6 +189,16 @@ mod tests {
             "2026-01-01T00:00:00.000Z"
         );
         assert!(Timestamp::parse_rfc3339("2026-01-01").is_err());
+    }
+
+    #[test]
+    fn writes_the_date_of_http() {
+        for (text, date) in [
+            ("2015-08-30T12:36:00.999Z", "Sun, 30 Aug 2015 12:36:00 GMT"),
+            ("0001-01-01T00:00:00Z", "Mon, 01 Jan 0001 00:00:00 GMT"),
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text).unwrap().http_date(), date);
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ use crate::{
     ca::LeafCache,
     clock::Clock,
     config::{Config, ConsoleTls, OnFailure},
-    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, SpoolConfig, Threads},
+    gateway::{Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, STREAMS, SpoolConfig, Threads},
     model::Publisher,
 };
 
@@ -203,6 +203,7 @@ fn gateway_config(config: &Config) -> Result<GatewayConfig, StartError> {
             max_body: config.gateway.max_spooled_body,
             max_total: config.gateway.max_spooled_total,
         },
+        streams: STREAMS,
         upstream: upstream::config(&config.upstream)?,
     })
 }

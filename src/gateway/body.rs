@@ -297,11 +297,12 @@ impl Answer {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.turn.is_off() {
+        if !self.turn.may_give() {
             return Poll::Ready(Some(Err(BodyError::AccessEnded)));
         }
         if let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(cx) {
             self.silence.broken();
+            self.turn.has_given();
             return Poll::Ready(next);
         }
         self.silence.poll_lasted(cx).map(|()| Some(Err(BodyError::Silence)))
@@ -315,6 +316,8 @@ impl Drop for Answer {
             self.ledger.complete();
         } else if self.turn.is_off() {
             self.ledger.cut(BodyError::AccessEnded.code());
+        } else if self.turn.is_stalled() {
+            self.ledger.cut(BodyError::Silence.code());
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Request, Response, Version, header, request::Parts};
-use hyper::body::Incoming;
 
 use super::{
     Deps, OnAuditFailure,
@@ -18,7 +17,7 @@ use super::{
     respond::respond,
     translate::translate,
     turn::Turn,
-    upload::Upload,
+    upload::{Source, Upload},
     verify::{Proof, verify},
 };
 use crate::cloud::Refusal;
@@ -28,17 +27,17 @@ pub(super) async fn exchange(
     deps: Arc<Deps>,
     connection: Arc<Intercepted>,
     turn: Turn,
-    request: Request<Incoming>,
+    request: Request<Source>,
 ) -> Response<ResponseBody> {
     let target = &connection.target;
     let mut ledger = Ledger::open(&deps, &connection.accepted.client, Arc::clone(&target.name));
-    let (mut parts, body) = request.into_parts();
-    let mut upload = Upload::new(body, &parts, Arc::clone(&connection));
+    let (mut parts, source) = request.into_parts();
+    let mut upload = Upload::new(source, &parts.headers, connection.accepted.address);
     let permitted = match admit(&deps, target, &mut parts, &mut upload, &mut ledger).await {
         Ok(permitted) => permitted,
         Err(rejection) => {
             let mut answer = respond(&rejection, target.host.dialect(&parts), ledger);
-            if upload.awaits_word() {
+            if upload.holds_connection() {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             return answer;

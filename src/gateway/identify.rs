@@ -37,10 +37,10 @@ pub(super) fn identify<'t>(
         let what = "Of the transfer codings, only chunked is understood here".to_owned();
         return Err(Stage::Identify.rejects(Refusal::Malformed { what }));
     }
-    if asks_for_websocket(&parts.headers) {
+    if wants_websocket(&parts.headers) {
         let what =
-            "WebSockets are not carried by this gateway. Use the service's HTTP calls, or an SDK's event streams, \
-                    which go over HTTP/2"
+            "WebSocket is not passed on by this gateway. Please use the service's HTTP calls, or an SDK's event \
+                    streams, which go over HTTP/2"
                 .to_owned();
         return Err(Stage::Identify.rejects(Refusal::Malformed { what }));
     }
@@ -114,10 +114,11 @@ fn codings_are_known(headers: &HeaderMap) -> bool {
     known && codings.next().is_none()
 }
 
-/// `Upgrade` is for one hop: without it, the cloud would be asked something else than what the client meant.
-fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    let told = headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
-    told.flat_map(|protocols| protocols.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+/// The cloud is never asked for it, so the client would take whatever comes for a broken WebSocket. Any other upgrade may
+/// be left unanswered (RFC 9110, section 7.8), and HTTP libraries offer some on their own.
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let offered = headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    offered.flat_map(|value| value.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
 fn names(host: &str, target: &Target) -> bool {

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, header};
-use hyper::{server::conn::http1, service::service_fn, upgrade::Upgraded};
+use http::{HeaderValue, Request, header};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use rustls::{
     ServerConfig,
@@ -28,6 +28,7 @@ use super::{
     live::Live,
     multiplex,
     turn::{End, Turns},
+    upload::Source,
     upstream::Pool,
 };
 use crate::{
@@ -162,8 +163,9 @@ async fn refuse(hello: StartHandshake<Tunnel>) -> io::Result<()> {
 
 async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Arc<Intercepted>) {
     let turns = Turns::new();
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let (deps, connection, turn) = (Arc::clone(&deps), Arc::clone(&connection), turns.begin());
+        let request = request.map(|body| Source::Http1(body, Arc::clone(&connection)));
         // Boxed: hyper keeps room for a call's state on every connection, idle or not.
         Box::pin(async move {
             let mut answer = exchange::exchange(Arc::clone(&deps), connection, turn, request).await;
@@ -188,7 +190,7 @@ async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Arc<Intercep
         }
         match ready!(turns.poll_end(cx)) {
             // What can't be said to the client at once is not worth waiting for.
-            End::Access => {
+            End::Access | End::Stall => {
                 let _ = http.as_mut().poll(cx);
                 Poll::Ready(Ok(()))
             }

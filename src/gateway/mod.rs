@@ -31,6 +31,7 @@ mod resign;
 mod respond;
 mod room;
 mod spool;
+mod stream;
 mod streamed;
 mod translate;
 mod turn;
@@ -71,6 +72,9 @@ pub use self::{
 /// Derived signing keys kept, of clients and of the cloud each: a few hundred bytes apiece.
 const SIGNING_KEYS: usize = 16_384;
 
+/// Calls over HTTP/2 at one time that the memory of a small machine has room for.
+pub const STREAMS: usize = 16_384;
+
 /// What can be set about the gateway.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
@@ -84,6 +88,8 @@ pub struct GatewayConfig {
     pub require_sni: bool,
     /// Where larger ones are kept.
     pub spool: SpoolConfig,
+    /// Calls over HTTP/2 at one time; one more is refused unread. What there was at the start counts.
+    pub streams: usize,
     /// On which threads clients are served.
     pub threads: Threads,
     /// How cloud hosts are reached.
@@ -183,6 +189,7 @@ impl Gateway {
         let mut start = [0; 8];
         SystemRandom::new().fill(&mut start).map_err(|_| GatewayError::Random)?;
         let workers = Workers::start(config.threads).map_err(GatewayError::Threads)?;
+        let streams = Arc::new(Semaphore::new(config.streams));
         let live = Live::new(config, workers.count())?;
         Ok(Self(Arc::new(Deps {
             bundles: parts.bundles,
@@ -197,7 +204,7 @@ impl Gateway {
             live: ArcSwap::from_pointee(live),
             retirement: Retirement::default(),
             sink: parts.sink,
-            streams: Arc::new(Semaphore::new(multiplex::ALL_STREAMS)),
+            streams,
             workers,
         })))
     }

@@ -3,38 +3,41 @@
 //!
 //! Offered at hosts of services whose SDKs need it, and nowhere else: it has more ways to be abused than HTTP/1.1. Against
 //! these stand the limits below, and those of the `h2` crate: a flood of streams that are reset before they were looked at
-//! (CVE-2023-44487), of CONTINUATION frames (as many as the list of headers can need, and a quarter more), or of tiny DATA
-//! frames ends the connection with `ENHANCE_YOUR_CALM`; SETTINGS and PING are answered one by one, so that who floods with
-//! them is read no faster than it reads.
+//! (CVE-2023-44487), or that we have to reset (CVE-2025-8671), of CONTINUATION frames (as many as the list of headers can
+//! need, and a quarter more), of headers that are far too many once unpacked, or of tiny DATA frames ends the connection
+//! with `ENHANCE_YOUR_CALM`; SETTINGS and PING are answered one by one, so that who floods with them is read no faster
+//! than it reads.
 
 use std::{
-    convert::Infallible,
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use hyper::{Request, Response, body::Incoming, rt::Executor, server::conn::http2, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{sync::Semaphore, time::Instant};
+use bytes::Bytes;
+use h2::{
+    Reason, RecvStream,
+    server::{Builder, Connection, Handshake, SendResponse},
+};
+use http::Request;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::{
     Deps,
-    body::ResponseBody,
-    exchange,
     intercept::{Intercepted, Tunnel},
+    stream,
     turn::{Alarm, HEAD, Turns},
 };
 
 /// Streams of one connection at one time; a client waits with more, as it is told.
 const STREAMS: u32 = 100;
-
-/// Streams of all connections together. One more is broken off unread.
-pub(super) const ALL_STREAMS: usize = 16_384;
 
 /// All headers of a request, each counted with 32 bytes more: as much as HTTP/1.1 is read in one piece.
 const HEADER_LIST: u32 = 64 * 1024;
@@ -59,20 +62,23 @@ const RESET_FOR_ERRORS: usize = 256;
 /// For the client to say that it has heard of the end, while nothing else is under way.
 const PARTING: Duration = Duration::from_secs(2);
 
-tokio::task_local! {
-    /// Those of the stream that a task is for.
-    static TURNS: Turns;
-}
-
 /// Serves `connection`, whose client has chosen HTTP/2, until either side ends it.
 pub(super) async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: Arc<Intercepted>) {
     let streams = Streams::new(Arc::clone(&deps.streams), connection.accepted.tasks.clone());
-    let service = service_fn(|request| {
-        let (deps, connection) = (Arc::clone(&deps), Arc::clone(&connection));
-        async move { Ok::<_, Infallible>(call(deps, connection, request).await) }
-    });
-    let http = builder(streams.clone()).serve_connection(TokioIo::new(tls), service);
-    let (mut http, mut stop) = (pin!(http), pin!(connection.accepted.stop.cancelled()));
+    let mut http = Http::Begins(builder().handshake(tls));
+    let mut take = |request, mut respond: SendResponse<Bytes>| {
+        let turns = Turns::new();
+        let Some(open) = streams.open() else {
+            // It was not looked at, so it may be sent again (RFC 9113, section 8.7).
+            return respond.send_reset(Reason::REFUSED_STREAM);
+        };
+        let stream = stream::serve(Arc::clone(&deps), Arc::clone(&connection), turns.begin(), request, respond);
+        streams.tasks.spawn(async move {
+            watched(&turns, stream).await;
+            drop(open);
+        });
+    };
+    let mut stop = pin!(connection.accepted.stop.cancelled());
     // GOAWAY crosses no call: it says which streams were taken.
     let mut retired = pin!(deps.retirement.token.cancelled());
     let mut cut = pin!(connection.accepted.cut.cancelled());
@@ -80,18 +86,15 @@ pub(super) async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: A
         if cut.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        if stop.as_mut().poll(cx).is_ready() || retired.as_mut().poll(cx).is_ready() {
-            http.as_mut().graceful_shutdown();
+        let parts = stop.as_mut().poll(cx).is_ready() || retired.as_mut().poll(cx).is_ready();
+        if parts {
             streams.part();
         }
-        if let ended @ Poll::Ready(_) = http.as_mut().poll(cx) {
+        if let ended @ Poll::Ready(_) = http.poll(cx, parts, &mut take) {
             return ended;
         }
-        if streams.poll_quiet(cx).is_pending() {
-            return Poll::Pending;
-        }
-        http.as_mut().graceful_shutdown();
-        let _ = http.as_mut().poll(cx);
+        ready!(streams.poll_quiet(cx));
+        let _ = http.poll(cx, true, &mut take);
         Poll::Ready(Ok(()))
     });
     if let Err(error) = ended.await {
@@ -99,23 +102,51 @@ pub(super) async fn serve(deps: Arc<Deps>, tls: TlsStream<Tunnel>, connection: A
     }
 }
 
-fn builder(streams: Streams) -> http2::Builder<Streams> {
-    let mut builder = http2::Builder::new(streams);
+fn builder() -> Builder {
+    let mut builder = Builder::new();
     builder
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEADER_LIST)
-        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME)
-        .max_send_buf_size(SEND_BUFFER)
+        .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(RESET_UNSEEN)
-        .max_local_error_reset_streams(RESET_FOR_ERRORS);
+        .max_local_error_reset_streams(Some(RESET_FOR_ERRORS));
     builder
 }
 
-async fn call(deps: Arc<Deps>, connection: Arc<Intercepted>, request: Request<Incoming>) -> Response<ResponseBody> {
-    let turns = TURNS.try_with(Turns::clone).unwrap_or_else(|_| Turns::new());
-    exchange::exchange(deps, connection, turns.begin(), request).await
+/// A client's connection.
+enum Http {
+    /// Its preface is awaited.
+    Begins(Handshake<TlsStream<Tunnel>, Bytes>),
+    Goes(Connection<TlsStream<Tunnel>, Bytes>),
+}
+
+impl Http {
+    /// Moves everything on, and gives each new stream to `take`; if it `parts`, the client is told that there will be no
+    /// other. Ready at the end of the connection.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: bool,
+        mut take: impl FnMut(Request<RecvStream>, SendResponse<Bytes>),
+    ) -> Poll<Result<(), h2::Error>> {
+        loop {
+            match self {
+                Self::Begins(handshake) => *self = Self::Goes(ready!(Pin::new(handshake).poll(cx))?),
+                Self::Goes(connection) => {
+                    if parts {
+                        connection.graceful_shutdown();
+                    }
+                    match ready!(connection.poll_accept(cx)).transpose()? {
+                        Some((request, respond)) => take(request, respond),
+                        None => return Poll::Ready(Ok(())),
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The streams of one connection: a task for each. Clones are the same.
@@ -139,6 +170,17 @@ impl Streams {
     fn new(all: Arc<Semaphore>, tasks: TaskTracker) -> Self {
         let state = State { open: 0, since: Instant::now(), limit: HEAD, quiet: Alarm::default() };
         Self { all, tasks, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// One more, if there is a place for it.
+    fn open(&self) -> Option<Open> {
+        let Ok(place) = Arc::clone(&self.all).try_acquire_owned() else {
+            // Not louder: whoever fills all places could fill the log, too.
+            tracing::debug!("all places for calls over HTTP/2 are taken: one more was refused");
+            return None;
+        };
+        self.lock().open += 1;
+        Some(Open { streams: self.clone(), _place: place })
     }
 
     /// The client was told that no other stream will be taken. It may never say that it has understood.
@@ -166,27 +208,10 @@ impl Streams {
     }
 }
 
-impl<S: Future<Output = ()> + Send + 'static> Executor<S> for Streams {
-    fn execute(&self, stream: S) {
-        let Ok(place) = Arc::clone(&self.all).try_acquire_owned() else {
-            // Not louder: whoever fills all places could fill the log, too.
-            tracing::debug!("{ALL_STREAMS} calls are under way over HTTP/2: one more was broken off");
-            return;
-        };
-        self.lock().open += 1;
-        let open = Open(self.clone());
-        self.tasks.spawn(async move {
-            watched(stream).await;
-            drop((open, place));
-        });
-    }
-}
-
 /// Ends with `stream`, or, if access ends and the client does not take what it is told about that, without it: dropped, a
 /// stream is reset.
-async fn watched(stream: impl Future<Output = ()>) {
-    let turns = Turns::new();
-    let mut stream = pin!(TURNS.scope(turns.clone(), stream));
+async fn watched(turns: &Turns, stream: impl Future<Output = ()>) {
+    let mut stream = pin!(stream);
     poll_fn(|cx| {
         if stream.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
@@ -199,11 +224,14 @@ async fn watched(stream: impl Future<Output = ()>) {
 }
 
 /// A stream while it is open.
-struct Open(Streams);
+struct Open {
+    streams: Streams,
+    _place: OwnedSemaphorePermit,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.streams.lock();
         state.open -= 1;
         state.since = Instant::now();
     }

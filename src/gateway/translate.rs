@@ -1,6 +1,6 @@
 //! The head of an HTTP/2 request as HTTP/1.1 would have it, so that all that follows knows one form.
 //!
-//! What may not be in a head (headers of one hop, upper case, a length that the body has not), hyper's HTTP/2 has refused
+//! What may not be in a head (headers of one hop, upper case, a length that the body has not), the `h2` crate has refused
 //! by then (RFC 9113, section 8).
 
 use http::{HeaderValue, header, request::Parts, uri::Scheme};

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::leash::Leash;
+use super::{body::ANSWER_SILENCE, leash::Leash};
 
 /// How often a call that is under way looks whether its access still stands: well within the 5 seconds that are promised.
 /// A list of those who wait would be locked by every call that signs up to it.
@@ -20,6 +20,9 @@ const GLANCE: Duration = Duration::from_secs(1);
 
 /// For a request's head, from the end of the call before.
 pub(super) const HEAD: Duration = Duration::from_mins(5);
+
+/// For the client to take a piece of an answer: as long as the cloud may take to make one.
+const STALL: Duration = ANSWER_SILENCE;
 
 /// The turns of one connection, or of one stream of HTTP/2. Clones are the same.
 #[derive(Clone)]
@@ -34,8 +37,8 @@ struct State {
 /// Where the present turn is.
 enum At {
     /// The answer is on its way to the client. Its body can't watch the leash alone: nobody asks for the next piece of a
-    /// body while the client reads nothing.
-    Answer(Leash),
+    /// body while the client reads nothing. Since when nobody has asked, if that is what is waited for.
+    Answer { leash: Leash, unasked: Option<Instant> },
     /// The cloud has been asked.
     Cloud(Leash),
     /// The request is looked at.
@@ -49,6 +52,8 @@ enum At {
 pub(super) enum End {
     /// The access under which the answer on its way was given.
     Access,
+    /// The client has taken nothing of the answer for too long.
+    Stall,
     /// The client has asked nothing for too long.
     Quiet,
 }
@@ -73,9 +78,12 @@ impl Turns {
     pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<End> {
         let State { at, glance, head } = &mut *self.lock();
         match at {
-            At::Answer(leash) => loop {
+            At::Answer { leash, unasked } => loop {
                 if leash.is_off() {
                     return Poll::Ready(End::Access);
+                }
+                if unasked.is_some_and(|since| since.elapsed() >= STALL) {
+                    return Poll::Ready(End::Stall);
                 }
                 ready!(glance.poll(cx, || Instant::now() + GLANCE));
             },
@@ -114,14 +122,33 @@ impl Turn {
     pub(super) fn answers(&self) {
         let at = &mut self.0.lock().at;
         *at = match std::mem::replace(at, At::Gateway) {
-            At::Cloud(leash) => At::Answer(leash),
+            At::Cloud(leash) => At::Answer { leash, unasked: Some(Instant::now()) },
             other => other,
         };
     }
 
+    /// The next piece of the answer is asked for. False if it may not be given, as access has ended.
+    pub(super) fn may_give(&self) -> bool {
+        let At::Answer { leash, unasked } = &mut self.0.lock().at else { return true };
+        *unasked = None;
+        !leash.is_off()
+    }
+
+    /// It was given.
+    pub(super) fn has_given(&self) {
+        if let At::Answer { unasked, .. } = &mut self.0.lock().at {
+            *unasked = Some(Instant::now());
+        }
+    }
+
+    /// Has the client taken nothing for too long?
+    pub(super) fn is_stalled(&self) -> bool {
+        matches!(&self.0.lock().at, At::Answer { unasked: Some(since), .. } if since.elapsed() >= STALL)
+    }
+
     /// Has the access ended under which the cloud was asked?
     pub(super) fn is_off(&self) -> bool {
-        matches!(&self.0.lock().at, At::Answer(leash) | At::Cloud(leash) if leash.is_off())
+        matches!(&self.0.lock().at, At::Answer { leash, .. } | At::Cloud(leash) if leash.is_off())
     }
 }
 

@@ -5,6 +5,7 @@ other way for it, and neither botocore nor moto has it at all.
 """
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.settings
 import httpx
 import pytest
 from botocore.auth import SigV4Auth
@@ -28,6 +30,8 @@ from botocore.credentials import Credentials
 from harness.certificates import CloudCertificates
 from harness.clients import Way
 from harness.cloud import Exchange, Key
+from harness.crt import CRT
+from harness.crt_http2 import call_over_http2
 from harness.events import event
 from harness.gateway import Gateway, Team
 from harness.http2_cloud import Http2Cloud, Talk
@@ -134,11 +138,28 @@ def build(name: str, built: Path) -> Path:
     return built
 
 
-@pytest.fixture(params=["javascript", "go"])
+@pytest.fixture(scope="module")
+def rust_program() -> Path:
+    """Built where test_setup_tabs.py builds: nearly all of it is the same."""
+    project = REPOSITORY / "tests/.cache/setup-rust"
+    shutil.copytree(CLIENTS / "rust", project, dirs_exist_ok=True)
+    (project / "src").mkdir(exist_ok=True)
+    (project / "src/main.rs").touch()  # cargo wants one
+    target = {"CARGO_TARGET_DIR": str(project / "target")}
+    build = ["cargo", "build", "--locked", "--quiet", "--example", "converse"]
+    subprocess.run(build, cwd=project, check=True, env={**os.environ, **target})
+    # Under the name of the machine, which the settings of the repository give.
+    [built] = project.glob("target/*/debug/examples/converse")
+    return built
+
+
+@pytest.fixture(params=["javascript", "go", "rust"])
 def program(request: pytest.FixtureRequest) -> list[str | Path]:
     """A client that converses; its words are its arguments, its output the answers and then how it ended."""
     if request.param == "javascript":
         return JAVASCRIPT
+    if request.param == "rust":
+        return [request.getfixturevalue("rust_program")]
     return [request.getfixturevalue("go_program")("converse")]
 
 
@@ -211,7 +232,13 @@ def test_access_that_ends_midway(program, h2_team: Team, h2_gateway: Gateway, cl
     assert clouds.last.ended.wait(PROMISED_SECONDS)
     told = child.communicate(timeout=30)[0].splitlines()
     assert time.monotonic() - revoked < PROMISED_SECONDS
-    assert told == ["answered", "refused: AccessDeniedException: Client is not Active"]
+    [answered, why] = told
+    assert answered == "answered"
+    # The SDK for Rust knows no errors that are no exceptions of the service, and gives the message as it came.
+    as_it_came = why.startswith("broke off: ResponseError") and 'b"AccessDeniedException"' in why
+    assert why == "refused: AccessDeniedException: Client is not Active" or (
+        as_it_came and "Client is not Active" in why
+    )
     assert clouds.last.broken
 
 
@@ -310,6 +337,50 @@ def test_many_calls_on_one_connection(through: Way, clouds: Clouds, monkeypatch:
     assert arrived[1].headers["cookie"] == "a=1; b=2"
 
 
+@pytest.mark.skipif(not CRT.is_dir(), reason="there is no awscrt")
+def test_crt(through: Way, clouds: Clouds):
+    """AWS's library in C, under several SDKs: its own HTTP/2, through a tunnel."""
+    calls = [signed(through.key), signed(Key(through.key.id, "x" * 40)), signed(through.key, expect="100-continue")]
+    before = len(clouds.other.arrivals)
+    [right, wrong, waiting] = call_over_http2(through, KINESIS, calls, b"{}")
+    assert (right, waiting) == (["Http2", 200, "{}"], ["Http2", 200, "{}"])
+    assert wrong[:2] == ["Http2", 403] and "InvalidSignatureException" in wrong[2]
+    arrived = clouds.other.arrivals[before:]
+    assert [arrival.wrong for arrival in arrived] == [None, None]
+    assert "expect" not in arrived[1].headers
+
+
+def test_an_upload_that_waits_to_be_told_to_go_on(through: Way, clouds: Clouds, tmp_path: Path):
+    """curl waits for a minute, or for what it is told."""
+    upload = tmp_path / "upload"
+    upload.write_bytes(b'{"Data": "' + b"x" * 5_000_000 + b'"}')
+
+    sha256 = hashlib.sha256(upload.read_bytes()).hexdigest()
+
+    def put(secret: str) -> tuple[str, float]:
+        begun = time.monotonic()
+        done = subprocess.run(
+            [
+                "curl", "-sS", "--http2", "--aws-sigv4", "aws:amz:us-east-1:kinesis", "-u", f"{through.key.id}:{secret}",
+                "-H", "Content-Type: application/x-amz-json-1.1", "-H", "X-Amz-Target: Kinesis_20131202.PutRecord",
+                "-H", f"X-Amz-Content-Sha256: {sha256}", "-H", "Expect: 100-continue", "--expect100-timeout", "60", "--data-binary", f"@{upload}",
+                "-w", " %{http_version} %{http_code} %{size_upload}", f"https://{KINESIS}/",
+            ],
+            env=through.environment(), capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout, time.monotonic() - begun
+
+    told, seconds = put(through.key.secret)
+    assert told == f"{{}} 2 200 {upload.stat().st_size}"
+    assert seconds < 50, "it was told, and did not have to give up waiting"
+    assert clouds.other.arrivals[-1].wrong is None
+    assert "expect" not in clouds.other.arrivals[-1].headers
+    told, seconds = put("x" * 40)
+    assert "InvalidSignatureException" in told and told.endswith(" 2 403 0"), told
+    assert seconds < 50
+
+
 # --- Floods ---------------------------------------------------------------------------------------------------------
 
 
@@ -346,3 +417,51 @@ def flood(gateway: Gateway, most: int = 20_000) -> int:
         except OSError:
             return count
     raise AssertionError("was never told to go away")
+
+
+def test_a_client_that_opens_no_window_costs_little_memory(
+    h2_gateway: Gateway, h2_team: Team, through: Way, clouds: Clouds, say: Callable
+):
+    """As many streams as one connection may have, each with a large answer of which nothing is ever taken."""
+    streams, large = 100, b"x" * (4 << 20)
+
+    def answer(exchange: Exchange, _: Arrival) -> bool:
+        exchange.answer(large)
+        return True
+
+    clouds.answer = answer
+    key, process = h2_team.grant("kinesis"), h2_gateway.running()
+    client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+    no_window = {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0}
+    client.local_settings = h2.settings.Settings(client=True, initial_values=no_window)
+    client.initiate_connection()
+    with tunnel(h2_gateway.address, h2_gateway.ca, KINESIS, alpn=("h2",)) as connection:
+
+        def numbers_of(kind: type) -> Iterator[int]:
+            while data := connection.socket.recv(1 << 16):
+                for come in client.receive_data(data):
+                    if isinstance(come, kind):
+                        yield come.stream_id
+                connection.send(client.data_to_send())
+
+        process.forget_peak()
+        before = process.status_kib("VmRSS")
+        for _ in range(streams):
+            number = client.get_next_available_stream_id()
+            head = {":method": "POST", ":scheme": "https", ":authority": KINESIS, ":path": "/", **signed(key)}
+            client.send_headers(number, [(name.lower(), value) for name, value in head.items() if name != "Host"])
+            client.send_data(number, b"{}", end_stream=True)
+        connection.send(client.data_to_send())
+        begun = {number for _, number in zip(range(streams), numbers_of(h2.events.ResponseReceived), strict=False)}
+        grown = process.status_kib("VmHWM") - before
+        say(f"{streams} answers of 4 MiB, none of them taken: memory grew by {grown} KiB at most")
+        assert len(begun) == streams
+        assert grown < streams * 256
+        # What holds them ends with the access.
+        revoked = time.monotonic()
+        h2_team.anna.post(f"/access-requests/{key.request}/revoke", comment="enough")
+        ended = {number for _, number in zip(range(streams), numbers_of(h2.events.StreamReset), strict=False)}
+        assert time.monotonic() - revoked < PROMISED_SECONDS
+        assert ended == begun
+    clouds.answer = None
+    test_curl(through, clouds)

@@ -139,7 +139,6 @@ const INTERNAL: &[(&str, &[&str])] = &[
     (
         "the cause of a call's end: in the log behind its id, while the client and the audit log have a code",
         &[
-            "the client cancelled it",
             "the request of a stream both ways: {0}",
             "the request names no host that HTTP/2 could name",
             "a block can't be sealed",

@@ -18,7 +18,10 @@ use http_body_util::BodyExt;
 use tokio::{net::TcpStream, sync::oneshot};
 use tokio_rustls::client::TlsStream;
 
-use crate::gateway::body::{BodyError, RequestBody};
+use crate::gateway::{
+    body::{BodyError, RequestBody},
+    stream::has_room,
+};
 
 /// What the cloud may send of an answer before it is read.
 const WINDOW: u32 = 256 * 1024;
@@ -85,21 +88,11 @@ async fn send(mut to: SendStream<Bytes>, mut body: RequestBody) -> Result<(), Bo
                 return Err(error);
             }
         };
+        // Whether the cloud takes no more, its answer tells.
         if !has_room(&mut to).await || to.send_data(data, false).is_err() {
             return Ok(());
         }
     }
     let _ = to.send_data(Bytes::new(), true);
     Ok(())
-}
-
-/// Waits until what was given before has gone; false if the cloud takes no more, which its answer tells.
-async fn has_room(to: &mut SendStream<Bytes>) -> bool {
-    to.reserve_capacity(1);
-    while to.capacity() == 0 {
-        if !matches!(poll_fn(|cx| to.poll_capacity(cx)).await, Some(Ok(_))) {
-            return false;
-        }
-    }
-    true
 }

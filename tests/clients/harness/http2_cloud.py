@@ -58,7 +58,7 @@ class Talk:
             arrival.service, arrival.region = claim["service"], claim["region"]
             self.previous = claim["signature"]
         check_signature(arrival, claim)
-        if arrival.payload != EVENTS:
+        if arrival.payload not in (EVENTS, ""):  # the SDK for Rust says nothing, and signs no body
             raise Wrong(f"x-amz-content-sha256: {arrival.payload}")
 
     def messages(self) -> Iterator[dict]:

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use csg::model::{Grant, Outcome};
+use tokio::task::JoinHandle;
 
 use super::LIST_TABLES;
-use crate::harness::{Call, DYNAMODB, LAMBDA, Site, Tls, until, within, within_time};
+use crate::harness::{Call, DYNAMODB, LAMBDA, Site, Tls, skip, until, within, within_time};
 
 /// What the contract promises.
 const PROMISED: Duration = Duration::from_secs(5);
@@ -107,12 +108,10 @@ async fn a_download_that_flows_all_the_time_is_cut_too() {
     within_time(PROMISED, "the cloud's end", flowing).await.unwrap();
 }
 
-/// A client that does not read keeps the gateway from asking for the next piece of the answer, which is where it looks
-/// whether access stands.
-#[tokio::test]
-async fn a_download_whose_client_reads_nothing_is_cut_too() {
-    let site = Site::start().await;
-    let (client, mut call) = downloading(&site).await;
+/// A download whose client reads nothing, once no more of it is taken from the cloud: the client, what sends for the cloud,
+/// and how many bytes it could send.
+async fn stuck(site: &Site) -> (Tls, JoinHandle<()>, usize) {
+    let (client, mut call) = downloading(site).await;
     let sent = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let (count, piece) = (std::sync::Arc::clone(&sent), vec![0; 65_536]);
     let flowing = tokio::spawn(async move {
@@ -128,11 +127,32 @@ async fn a_download_whose_client_reads_nothing_is_cut_too() {
         (still > 50).then_some(())
     })
     .await;
-    assert!(before * 65_536 < 32 * 1024 * 1024, "{before} pieces were taken from the cloud and kept in memory");
+    (client, flowing, before * 65_536)
+}
+
+/// A client that does not read keeps the gateway from asking for the next piece of the answer, which is where it looks
+/// whether access stands.
+#[tokio::test]
+async fn a_download_whose_client_reads_nothing_is_cut_too() {
+    let site = Site::start().await;
+    let (client, flowing, taken) = stuck(&site).await;
+    assert!(taken < 32 * 1024 * 1024, "{taken} bytes were taken from the cloud and kept in memory");
     site.revoke();
     within_time(PROMISED, "the cloud's end", flowing).await.unwrap();
     let record = within_time(PROMISED, "the record", site.record()).await;
     assert_eq!((record.outcome, record.error.as_deref()), (Outcome::Cut, Some("AccessEnded")));
+    drop(client);
+}
+
+/// It ends by itself, too: a client that hangs shall not hold a place and a connection to the cloud until its access ends.
+#[tokio::test]
+async fn a_download_whose_client_reads_nothing_is_given_up_after_a_while() {
+    let site = Site::start().await;
+    let (client, flowing, _) = stuck(&site).await;
+    skip(Duration::from_mins(17)).await;
+    within_time(PROMISED, "the cloud's end", flowing).await.unwrap();
+    let record = within_time(PROMISED, "the record", site.record()).await;
+    assert_eq!((record.outcome, record.error.as_deref()), (Outcome::Cut, Some("Silence")));
     drop(client);
 }
 

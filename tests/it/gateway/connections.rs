@@ -119,7 +119,7 @@ async fn calls_of_many_clients_at_once_do_not_mix() {
 }
 
 /// Runs all of `futures` at once, on this thread.
-async fn futures_join<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
+pub(super) async fn futures_join<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     let mut futures: Vec<_> = futures.map(Box::pin).collect();
     std::future::poll_fn(|cx| {
         futures.retain_mut(|future| future.as_mut().poll(cx).is_pending());

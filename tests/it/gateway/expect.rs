@@ -1,9 +1,15 @@
 //! `Expect: 100-continue` (RFC 9110, section 10.1.1): a client is asked for its body when somebody wants it.
 
-use csg::{gateway::Address, model::Grant};
+use std::{future::poll_fn, task::Poll};
 
-use super::{LIST_TABLES, UPLOAD, head_of};
-use crate::harness::{DYNAMODB, Key, LAMBDA, S3, SNS, Signed, Site, Tls};
+use csg::{gateway::Address, model::Grant};
+use http::HeaderValue;
+
+use super::{
+    LIST_TABLES, UPLOAD, head_of,
+    http2::{KINESIS, LEX, list_streams, utterance},
+};
+use crate::harness::{Answering, DYNAMODB, Key, LAMBDA, S3, SNS, Signed, Site, Tls, answered, within};
 
 /// A client that waits for `100 Continue` before it sends its body.
 async fn waiting(site: &Site, key: &Key, headers: &str) -> (Tls, Signed) {
@@ -147,4 +153,90 @@ async fn an_upload_in_chunks_waits_for_its_word_too() {
     assert_eq!(call.whole_body().await, body.as_bytes());
     call.ok().await;
     assert_eq!(client.answer().await.status(), 200);
+}
+
+/// The same over HTTP/2.
+async fn waiting_over_http2(site: &Site, key: &Key) -> (Answering, Signed) {
+    let (request, mut client) = (utterance(key, "hello world"), site.h2(LEX).await);
+    let mut head = request.h2_head();
+    head.headers_mut().insert("expect", HeaderValue::from_static("100-Continue"));
+    (client.begin(head).await, request)
+}
+
+/// The status of the interim answer that comes next; none if it is the final one.
+async fn interim(call: &mut Answering) -> Option<u16> {
+    let next = poll_fn(|cx| match call.head.poll_informational(cx) {
+        Poll::Ready(Some(interim)) => Poll::Ready(Some(interim.unwrap().status().as_u16())),
+        Poll::Ready(None) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    within("an answer, interim or not", next).await
+}
+
+#[tokio::test]
+async fn a_client_of_http_2_that_waits_is_told_to_go_on() {
+    let site = Site::start().await;
+    let (mut call, request) = waiting_over_http2(&site, &site.key).await;
+    assert_eq!(interim(&mut call).await, Some(100));
+    let mut arrived = site.cloud.call().await;
+    assert_eq!(arrived.head.header("expect"), None);
+    call.stream.send_data(request.body.into(), true).unwrap();
+    assert_eq!(arrived.whole_body().await, b"hello world");
+    arrived.ok().await;
+    assert_eq!(answered(call).await.0.status(), 200);
+    // One whose hash is not declared is read before it can be verified.
+    let mut client = site.h2(KINESIS).await;
+    let mut head = list_streams(&site).h2_head();
+    head.headers_mut().insert("expect", HeaderValue::from_static("100-continue"));
+    let mut call = client.begin(head).await;
+    assert_eq!(interim(&mut call).await, Some(100));
+    call.stream.send_data("{}".into(), true).unwrap();
+    let arrived = site.cloud.call().await;
+    assert_eq!(arrived.head.header("expect"), None);
+    arrived.ok().await;
+    assert_eq!(answered(call).await.0.status(), 200);
+}
+
+/// It is told no instead, and the stream ends; the connection does not.
+#[tokio::test]
+async fn a_client_of_http_2_that_waits_is_not_asked_for_a_body_that_nobody_wants() {
+    let site = Site::start().await;
+    let unknown = Key { id: "CSGAUNKNOWNUNKNOWN01".to_owned(), ..site.key.clone() };
+    let wrong = Key { secret: "wrong".to_owned(), ..site.key.clone() };
+    for key in [&unknown, &wrong, &site.key] {
+        if key.id == site.key.id && key.secret == site.key.secret {
+            site.publish([site.only(&["route53"])]);
+        }
+        let (mut call, _) = waiting_over_http2(&site, key).await;
+        assert_eq!(interim(&mut call).await, None);
+        let (head, _) = answered(call).await;
+        assert_eq!((head.status().as_u16(), head.headers().get("connection")), (403, None));
+    }
+    let nowhere = Site::with(|plan| plan.dial = Some(Address::Socket("127.0.0.1:1".parse().unwrap()))).await;
+    let (mut call, _) = waiting_over_http2(&nowhere, &nowhere.key).await;
+    assert_eq!(interim(&mut call).await, None);
+    assert_eq!(answered(call).await.0.status(), 502);
+    assert!(site.cloud.is_quiet().await);
+}
+
+/// Nor is anybody told who has begun to send, or has nothing to send.
+#[tokio::test]
+async fn a_client_of_http_2_that_does_not_wait_is_served_all_the_same() {
+    let site = Site::start().await;
+    for body in ["hello world", ""] {
+        let (request, mut client) = (utterance(&site.key, body), site.h2(LEX).await);
+        let mut head = request.h2_head();
+        head.headers_mut().insert("expect", HeaderValue::from_static("100-continue"));
+        let mut call = client.begin_with(head, body.is_empty()).await;
+        if !body.is_empty() {
+            call.stream.send_data(body.into(), true).unwrap();
+        }
+        let mut arrived = site.cloud.call().await;
+        assert_eq!(arrived.whole_body().await, body.as_bytes());
+        arrived.ok().await;
+        if body.is_empty() {
+            assert_eq!(interim(&mut call).await, None);
+        }
+        assert_eq!(answered(call).await.0.status(), 200);
+    }
 }

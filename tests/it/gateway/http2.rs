@@ -1,12 +1,17 @@
 //! HTTP/2 from clients: offered where SDKs need it, and then each stream is a call like any other.
 
-use std::time::Duration;
+use std::{future::poll_fn, time::Duration};
 
 use csg::model::Outcome;
 use h2::Reason;
 
-use super::LIST_TABLES;
-use crate::harness::{DYNAMODB, H2Client, Key, Presigning, Signed, Site, answered, skip, within};
+use super::{LIST_TABLES, connections::futures_join};
+use crate::harness::{
+    Answering, DYNAMODB, H2Client, Key, Presigning, Signed, Site, Talk, answered, skip, within, within_time,
+};
+
+/// How soon an end is noticed.
+const PROMISED: Duration = Duration::from_secs(5);
 
 pub(super) const KINESIS: &str = "kinesis.us-east-1.amazonaws.com";
 
@@ -17,6 +22,9 @@ const LIST_STREAMS: &str = "POST / HTTP/1.1
 
     {}";
 
+/// Takes bodies of which nothing was signed.
+pub(super) const LEX: &str = "runtime-v2-lex.us-east-1.amazonaws.com";
+
 /// The key as a client of Kinesis has it.
 pub(super) fn key(site: &Site) -> Key {
     Key { scope: Some(("kinesis", "us-east-1")), ..site.key.clone() }
@@ -25,6 +33,17 @@ pub(super) fn key(site: &Site) -> Key {
 /// The smallest call there is to Kinesis.
 pub(super) fn list_streams(site: &Site) -> Signed {
     key(site).sign(LIST_STREAMS)
+}
+
+/// A call with a body that is not held, because nothing of it was signed.
+pub(super) fn utterance(key: &Key, body: &str) -> Signed {
+    let key = Key { scope: Some(("lex", "us-east-1")), ..key.clone() };
+    let head = format!(
+        "POST /bots/b/botAliases/a/botLocales/en/sessions/s/utterance HTTP/1.1\nHost: {LEX}\n\
+         X-Amz-Content-Sha256: UNSIGNED-PAYLOAD"
+    );
+    // How long it is nobody says.
+    Signed { body: body.into(), ..key.sign_with_body(&head, "") }
 }
 
 #[tokio::test]
@@ -71,6 +90,54 @@ async fn streams_of_one_connection_are_calls_by_themselves() {
         site.records(3).await.into_iter().map(|record| (record.outcome, record.status)).collect();
     outcomes.sort_unstable_by_key(|(_, status)| *status);
     assert_eq!(outcomes, [(Outcome::Allowed, 200), (Outcome::Allowed, 200), (Outcome::Refused, 403)]);
+}
+
+#[tokio::test]
+async fn answers_keep_their_form() {
+    let site = Site::start().await;
+    let large = "x".repeat(1_000_000);
+    let cases = [
+        ("HTTP/1.1 200 OK\nContent-Length: 2\nX-End: 1\nDate: Sun, 30 Aug 2015 12:36:00 GMT\n\n{}", Some("2"), "{}"),
+        ("HTTP/1.1 204 No Content\n\n", None, ""),
+        ("HTTP/1.1 400 Bad Request\nContent-Length: 0\n\n", Some("0"), ""),
+        (
+            "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nConnection: x-hop\nX-Hop: 1\n\n2\r\n{}\r\n0\r\n\r\n",
+            None,
+            "{}",
+        ),
+        (&format!("HTTP/1.1 200 OK\nContent-Length: 1000000\n\n{large}"), Some("1000000"), &large),
+    ];
+    let mut client = site.h2(KINESIS).await;
+    for (answer, length, body) in cases {
+        let call = client.send(&list_streams(&site)).await;
+        site.cloud.call().await.answer(answer).await;
+        let (head, found) = answered(call).await;
+        let one = |name: &str| {
+            let all: Vec<_> = head.headers().get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
+            assert!(all.len() < 2, "{name} {all:?}");
+            all.first().copied()
+        };
+        assert_eq!(head.status().as_str(), &answer[9..12]);
+        assert_eq!((one("content-length"), &found[..]), (length, body.as_bytes()));
+        let date = one("date").unwrap();
+        assert!(date.ends_with(" GMT") && (one("x-end").is_none() || date.contains("2015")), "{date}");
+        assert_eq!((one("x-hop"), one("connection"), one("transfer-encoding")), (None, None, None));
+    }
+    // Its own words, too.
+    let (head, body) = client.call(&list_streams(&site).tampered("ListStreams", "DeleteStream")).await;
+    assert_eq!(head.headers()["content-length"], body.len().to_string());
+    let date = head.headers()["date"].to_str().unwrap();
+    assert_eq!((date.len(), &date[3..5], &date[25..]), (29, ", ", " GMT"), "clients set their clocks by it");
+    // Trailers.
+    let call = client.send(&list_streams(&site)).await;
+    let arrived = site.cloud.call().await;
+    arrived
+        .answer("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nTrailer: x-sum\n\n2\r\n{}\r\n0\r\nx-sum: 1\r\n\r\n")
+        .await;
+    let mut body = within("a head", call.head).await.unwrap().into_body();
+    assert_eq!(within("the body", body.data()).await.unwrap().unwrap(), "{}");
+    assert!(within("its end", body.data()).await.is_none());
+    assert_eq!(within("trailers", body.trailers()).await.unwrap().unwrap()["x-sum"], "1");
 }
 
 /// The SDK for JavaScript signs the pseudo-header instead of `host`.
@@ -166,16 +233,10 @@ async fn a_stream_that_breaks_off_leaves_the_others_alone() {
 /// A body of which nothing was signed, nor how long it is: that it was cancelled is all that tells it from a whole one.
 #[tokio::test]
 async fn a_body_that_the_client_cancels_is_never_whole() {
-    const HOST: &str = "runtime-v2-lex.us-east-1.amazonaws.com";
     let site = Site::start().await;
-    let key = Key { scope: Some(("lex", "us-east-1")), ..site.key.clone() };
-    let head = format!(
-        "POST /bots/b/botAliases/a/botLocales/en/sessions/s/utterance HTTP/1.1\nHost: {HOST}\n\
-         X-Amz-Content-Sha256: UNSIGNED-PAYLOAD"
-    );
     for reason in [Reason::CANCEL, Reason::NO_ERROR, Reason::INTERNAL_ERROR] {
-        let mut client = site.h2(HOST).await;
-        let mut call = client.begin(key.sign_with_body(&head, "").h2_head()).await;
+        let mut client = site.h2(LEX).await;
+        let mut call = client.begin(utterance(&site.key, "").h2_head()).await;
         call.stream.send_data("half of it".into(), false).unwrap();
         let mut arrived = site.cloud.call().await;
         assert_eq!(arrived.wire.bytes(15).await, b"A\r\nhalf of it\r\n");
@@ -184,12 +245,37 @@ async fn a_body_that_the_client_cancels_is_never_whole() {
         assert!(!rest.complete && rest.bytes.is_empty(), "{reason:?}");
     }
     // One that comes to its end.
-    let mut client = site.h2(HOST).await;
-    let call = client.send(&key.sign_with_body(&head, "all of it")).await;
+    let mut client = site.h2(LEX).await;
+    let call = client.send(&utterance(&site.key, "all of it")).await;
     let mut arrived = site.cloud.call().await;
     assert_eq!(arrived.whole_body().await, b"all of it");
     arrived.ok().await;
     assert_eq!(answered(call).await.0.status(), 200);
+}
+
+/// As over HTTP/1.1: the rest is read away, so that nobody meets a closed stream instead of the answer. Not for ever.
+#[tokio::test]
+async fn who_sends_first_and_reads_later_reads_its_refusal() {
+    let site = Site::start().await;
+    let wrong = Key { secret: "wrong".to_owned(), ..site.key.clone() };
+    let mut client = site.h2(LEX).await;
+    let mut call = client.begin(utterance(&wrong, "").h2_head()).await;
+    let piece = 65_536;
+    for _ in 0..40 {
+        call.stream.reserve_capacity(piece);
+        while call.stream.capacity() < piece {
+            within("room", poll_fn(|cx| call.stream.poll_capacity(cx))).await.unwrap().unwrap();
+        }
+        call.stream.send_data(vec![0; piece].into(), false).unwrap();
+    }
+    call.stream.send_data("the end".into(), true).unwrap();
+    assert_eq!(answered(call).await.0.status(), 403);
+    let Answering { head, mut stream } = client.begin(utterance(&wrong, "").h2_head()).await;
+    let (head, body) = within("the refusal", head).await.unwrap().into_parts();
+    assert!(head.status == 403 && !Talk::new(body).rest().await.unwrap().is_empty());
+    skip(Duration::from_secs(31)).await;
+    let reason = within_time(PROMISED, "the reset", poll_fn(|cx| stream.poll_reset(cx))).await;
+    assert_eq!(reason.unwrap(), Reason::NO_ERROR);
 }
 
 #[tokio::test]
@@ -209,6 +295,82 @@ async fn at_the_end_streams_finish_and_no_other_begins() {
     assert_eq!(answered(call).await.1, b"{}");
     site.stopped().await;
     within("the connection's end", client.connection).await.unwrap().unwrap();
+}
+
+/// Who is over the limit of all connections together is told that nobody has looked at the call: it may come again.
+#[tokio::test]
+async fn one_call_too_many_is_refused_unread() {
+    let site = Site::with(|plan| plan.config.streams = 3).await;
+    let (mut first, mut second) = (site.h2(KINESIS).await, site.h2(KINESIS).await);
+    let mut waiting = Vec::new();
+    for number in [0, 0, 1] {
+        waiting.push([&mut first, &mut second][number].send(&list_streams(&site)).await);
+    }
+    let mut arrived = Vec::new();
+    for _ in 0..3 {
+        arrived.push(site.cloud.call().await);
+    }
+    for client in [&mut first, &mut second] {
+        let error = within("the refusal", client.send(&list_streams(&site)).await.head).await.unwrap_err();
+        assert_eq!((error.reason(), error.is_remote()), (Some(Reason::REFUSED_STREAM), true));
+    }
+    assert!(site.cloud.is_quiet().await);
+    for call in arrived {
+        call.ok().await;
+    }
+    for call in waiting {
+        assert_eq!(answered(call).await.0.status(), 200);
+    }
+    // Many more calls than there are places: each is answered in the end.
+    let cloud = site.cloud.calls();
+    let answering = tokio::spawn(async move {
+        while let Some(call) = cloud.lock().await.recv().await {
+            call.ok().await;
+        }
+    });
+    let calls = (0..20).map(|number| {
+        let (site, mut client) = (&site, [&first, &second][number % 2].beside());
+        async move {
+            loop {
+                let call = client.send(&list_streams(site)).await;
+                match within("an answer", call.head).await {
+                    Ok(head) => return assert_eq!(head.status(), 200),
+                    Err(error) => assert_eq!(error.reason(), Some(Reason::REFUSED_STREAM)),
+                }
+            }
+        }
+    });
+    futures_join(calls).await;
+    answering.abort();
+}
+
+/// A client that stalls, its window closed, keeps a place for a quarter of an hour and a minute, not for ever.
+#[tokio::test]
+async fn an_answer_that_nobody_takes_ends_in_time() {
+    let site = Site::start().await;
+    let mut client = site.h2(KINESIS).await;
+    let call = client.send(&list_streams(&site)).await;
+    let mut arrived = site.cloud.call().await;
+    arrived.send("HTTP/1.1 200 OK\nContent-Length: 10000000\n\n").await;
+    let (head, mut body) = within("a head", call.head).await.unwrap().into_parts();
+    assert_eq!(head.status, 200);
+    let piece = vec![0; 65_536];
+    let flowing = tokio::spawn(async move { while arrived.wire.push(&piece).await.is_ok() {} });
+    // The window is full.
+    let mut read = 0;
+    while read < 65_535 {
+        read += within("the answer's begin", body.data()).await.unwrap().unwrap().len();
+    }
+    skip(Duration::from_mins(17)).await;
+    assert!(within_time(PROMISED, "the reset", body.data()).await.unwrap().unwrap_err().is_reset());
+    within_time(PROMISED, "the cloud's end", flowing).await.unwrap();
+    let record = site.record().await;
+    assert_eq!((record.outcome, record.error.as_deref()), (Outcome::Cut, Some("Silence")));
+    // The connection has a window of its own.
+    body.flow_control().release_capacity(read).unwrap();
+    let call = client.send(&list_streams(&site)).await;
+    site.cloud.call().await.ok().await;
+    assert_eq!(answered(call).await.0.status(), 200);
 }
 
 /// A client that has gone silent does not keep the appliance from ending.

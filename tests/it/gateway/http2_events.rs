@@ -22,11 +22,16 @@ async fn site() -> (Site, H2Cloud) {
 
 /// Begins a stream; gives what signs its messages, too.
 async fn opened<'s>(site: &'s Site, client: &mut H2Client) -> (Answering, Stream<'s>) {
+    opened_as(site, client, "X-Amz-Content-Sha256: STREAMING-AWS4-HMAC-SHA256-EVENTS").await
+}
+
+/// The same with a head that says so, or otherwise, what kind of body follows.
+async fn opened_as<'s>(site: &'s Site, client: &mut H2Client, kind: &str) -> (Answering, Stream<'s>) {
     let head = format!(
         "POST /model/nova/invoke-with-bidirectional-stream HTTP/1.1
         Host: {BEDROCK}
         Content-Type: application/vnd.amazon.eventstream
-        X-Amz-Content-Sha256: STREAMING-AWS4-HMAC-SHA256-EVENTS"
+        {kind}"
     );
     let key = Key { scope: Some(("bedrock", "us-east-1")), ..site.key.clone() };
     let head = key.sign_with_body(&head, "").h2_head();
@@ -89,6 +94,26 @@ async fn messages_and_answers_pass_each_other() {
     let record = site.record().await;
     assert_eq!(record.operation.as_deref(), Some("InvokeModelWithBidirectionalStream"));
     assert_eq!((record.outcome, record.status), (Outcome::Allowed, 200));
+}
+
+/// The SDK for Rust signs the head as that of a request without a body, and does not say what follows.
+#[tokio::test]
+async fn a_head_that_was_signed_without_a_body_begins_a_stream_too() {
+    let (site, cloud) = site().await;
+    let mut client = site.h2(BEDROCK).await;
+    let (mut call, mut stream) = opened_as(&site, &mut client, "").await;
+    send(&mut call.stream, stream.frame(Some("first")));
+    let mut arrived = cloud.call().await;
+    assert_eq!(arrived.head.header("x-amz-content-sha256"), None);
+    site.real.verify_head(&arrived.head, b"");
+    let mut real = Stream { key: &site.real, previous: signature_in(arrived.head.header("authorization").unwrap()) };
+    assert_message(&mut arrived.body, &mut real, Some("first")).await;
+    // Each message counts as ever.
+    send(&mut call.stream, tampered(stream.frame(Some("second"))));
+    let (head, body) = answered(call).await;
+    assert_eq!(head.status(), 403);
+    assert!(String::from_utf8(body).unwrap().contains("InvalidSignatureException"));
+    assert_eq!(arrived.body.rest().await.unwrap_err().reason(), Some(Reason::CANCEL));
 }
 
 /// More than all windows and buffers on the way take.

@@ -490,33 +490,3 @@ async fn a_refusal_leaves_the_connection_usable() {
         assert_eq!(client.answer().await.status(), 200);
     }
 }
-
-/// Without `Upgrade`, which is for one hop, the cloud would be asked something else than what the client meant.
-#[tokio::test]
-async fn a_websocket_is_refused_with_what_to_do_instead() {
-    let site = Site::start().await;
-    for (host, upgrade, status) in [
-        (TRANSCRIBE, "websocket", 400),
-        (TRANSCRIBE, "h2c, WebSocket", 400),
-        ("a1b2c3.execute-api.us-east-1.amazonaws.com", "websocket", 400),
-        ("a1b2c3-ats.iot.us-east-1.amazonaws.com", "websocket", 400),
-        // What is no WebSocket, is refused for what it is.
-        (TRANSCRIBE, "h2c", 403),
-    ] {
-        let mut client = site.tunnel(host).await;
-        let head = format!(
-            "GET /stream-transcription-websocket?language-code=en-US HTTP/1.1\r\nHost: {host}\r\n\
-             Connection: Upgrade\r\nUpgrade: {upgrade}\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        client.send(head).await;
-        let answer = client.answer().await;
-        assert_eq!(answer.status(), status, "{host} {upgrade}");
-        let words =
-            "WebSockets are not carried by this gateway. Use the service's HTTP calls, or an SDK's event streams";
-        assert_eq!(answer.text().contains(words), status == 400, "{}", answer.text());
-    }
-    assert!(site.cloud.is_quiet().await);
-}
-
-const TRANSCRIBE: &str = "transcribestreaming.us-east-1.amazonaws.com";

@@ -57,10 +57,20 @@ impl Site {
 }
 
 impl H2Client {
+    /// The same connection once more; its end is told to the other.
+    pub(crate) fn beside(&self) -> Self {
+        Self { sender: self.sender.clone(), connection: tokio::spawn(async { Ok(()) }) }
+    }
+
     /// Begins a stream with `head`.
     pub(crate) async fn begin(&mut self, head: Request<()>) -> Answering {
+        self.begin_with(head, false).await
+    }
+
+    /// The same; if it `is_all`, there is no body.
+    pub(crate) async fn begin_with(&mut self, head: Request<()>, is_all: bool) -> Answering {
         poll_fn(|cx| self.sender.poll_ready(cx)).await.unwrap();
-        let (head, stream) = self.sender.send_request(head, false).unwrap();
+        let (head, stream) = self.sender.send_request(head, is_all).unwrap();
         Answering { head, stream }
     }
 

@@ -12,6 +12,7 @@
 
 mod chunks;
 mod cloud;
+pub(crate) mod frames;
 mod h2;
 mod log;
 mod panics;

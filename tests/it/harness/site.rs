@@ -295,6 +295,7 @@ impl Default for Plan {
                 passthrough: Vec::new(),
                 require_sni: true,
                 spool: SpoolConfig { directory: PathBuf::new(), max_body: 0, max_total: 16 * 1024 * 1024 },
+                streams: 1000,
                 upstream: UpstreamConfig::default(),
             },
             dial: None,
