@@ -28,9 +28,9 @@ impl Moment {
         let century = |year: i32| u8::try_from(year).unwrap_or_default();
         let (year, (hour, minute, second)) = (utc.year(), utc.to_hms());
         let numbers = [century(year / 100), century(year % 100), utc.month().into(), utc.day(), hour, minute, second];
-        let digits = numbers.into_iter().flat_map(|number| [b'0' + number / 10, b'0' + number % 10]);
-        let mut text = ISO_BASIC;
-        text.iter_mut().filter(|byte| **byte == b'0').zip(digits).for_each(|(place, digit)| *place = digit);
+        let [[a, b], [c, d], [e, f], [g, h], [i, j], [k, l], [m, n]] =
+            numbers.map(|number| [b'0' + number / 10, b'0' + number % 10]);
+        let text = [a, b, c, d, e, f, g, h, b'T', i, j, k, l, m, n, b'Z'];
         Self { at: Timestamp::from_millis(now.seconds() * 1000), text }
     }
 
