@@ -46,6 +46,9 @@ impl Found {
     pub(super) fn add_of(&mut self, parts: &Parts, hints: &Hints<'_>) -> Option<()> {
         self.add(in_host(hints.host.and_then(|host| host.to_str().ok()).unwrap_or_default()));
         let query = parts.uri.query().unwrap_or_default().as_bytes();
+        // Escapes make a key longer only: in most queries none is long enough.
+        let may_tell = form::pairs(query).any(|(key, _)| key.len() >= ADDRESSED.as_str().len());
+        let query = if may_tell { query } else { b"" };
         for (name, of_header) in OWNERS.iter().zip(hints.owners) {
             match (of_header, form::count_in_any_case(query, name.as_str())) {
                 (Told::Nothing, 0) => {}

@@ -144,12 +144,11 @@ impl Catalogue {
         let known = |kind: &&Prefix| forms.iter().any(|form| form.prefix == **kind) && kind.fits(text);
         let prefix = *kinds.iter().find(known)?;
         let places = forms.iter().filter(|form| form.prefix == prefix).fold(0, |all, form| all | form.places);
-        let (place, partition) = match seen.region {
-            Some(region) => (1 << region.index, region.partition),
-            None => {
-                let first = (places & seen.partitions).trailing_zeros();
-                (1_u128.checked_shl(first)?, usize::try_from(first).ok()?)
-            }
+        let (place, partition) = if let Some(region) = seen.region {
+            (1 << region.index, region.partition)
+        } else {
+            let first = (places & seen.partitions).trailing_zeros();
+            (1_u128.checked_shl(first)?, usize::try_from(first).ok()?)
         };
         (places & place != 0 && seen.partitions & 1 << partition != 0).then(|| Host {
             catalogue: self,
@@ -375,6 +374,7 @@ pub fn bucket_in(host: &str) -> Option<&str> {
 const LONGEST_NAME: usize = 253;
 
 /// What the bytes of host names are in lower case; 0 where they are of no host name.
+#[expect(clippy::indexing_slicing, reason = "worked out by the compiler, which refuses what is out of bounds")]
 const LOWER_CASE: [u8; 256] = {
     let mut table = [0; 256];
     let names = b"abcdefghijklmnopqrstuvwxyz0123456789-_.";

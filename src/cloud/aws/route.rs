@@ -182,7 +182,7 @@ impl<'p> Path<'p> {
         Self {
             text,
             is_well_encoded: !has_signs || form::is_well_encoded(text),
-            is_normal: !has_empty && !(has_signs && form::has_dot_segment(text)),
+            is_normal: !(has_empty || (has_signs && form::has_dot_segment(text))),
         }
     }
 }
