@@ -5,6 +5,7 @@ pub(super) struct Set([bool; 256]);
 
 impl Set {
     /// The bytes of these ranges, both ends included, one after the other.
+    #[expect(clippy::indexing_slicing, reason = "a byte is an index into 256")]
     pub(super) const fn of(ranges: &[u8]) -> Self {
         let (mut table, mut rest) = ([false; 256], ranges);
         while let [first, last, after @ ..] = rest {

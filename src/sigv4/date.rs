@@ -28,9 +28,11 @@ impl Moment {
         let century = |year: i32| u8::try_from(year).unwrap_or_default();
         let (year, (hour, minute, second)) = (utc.year(), utc.to_hms());
         let numbers = [century(year / 100), century(year % 100), utc.month().into(), utc.day(), hour, minute, second];
-        let [[a, b], [c, d], [e, f], [g, h], [i, j], [k, l], [m, n]] =
-            numbers.map(|number| [b'0' + number / 10, b'0' + number % 10]);
-        let text = [a, b, c, d, e, f, g, h, b'T', i, j, k, l, m, n, b'Z'];
+        let mut text = ISO_BASIC;
+        // Four pairs and a `T`, three and a `Z`.
+        let (date, time) = text.split_at_mut(9);
+        let places = date.as_chunks_mut().0.iter_mut().chain(time.as_chunks_mut().0);
+        places.zip(numbers).for_each(|(place, number)| *place = [b'0' + number / 10, b'0' + number % 10]);
         Self { at: Timestamp::from_millis(now.seconds() * 1000), text }
     }
 
