@@ -2,35 +2,40 @@
 
 use http::{HeaderMap, HeaderName, header};
 
-/// Always for one hop, whether `Connection` names them or not. `Expect` was answered here; `Trailer` is not among them
-/// (RFC 9110, section 6.6.2): without it, trailers get lost on the way.
-static ALWAYS: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::EXPECT,
-    HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
 /// Takes away what is for this hop only. A header that `Connection` names stays if `protects` says so: otherwise
 /// `Connection: X-Amz-Target` would be an order to drop what was verified.
 pub(super) fn strip(headers: &mut HeaderMap, protects: impl Fn(&str) -> bool) {
-    let named: Vec<HeaderName> = headers
+    let mut gone: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
+        .map(str::trim)
+        .filter(|name| !is_always(name))
+        .filter_map(|name| name.parse().ok())
         .filter(|name: &HeaderName| !protects(name.as_str()))
         .collect();
-    let always: Vec<_> = headers.keys().filter_map(|name| ALWAYS.iter().find(|known| *known == name)).collect();
-    for name in always.into_iter().chain(&named) {
+    gone.extend(headers.keys().filter(|name| is_always(name.as_str())).cloned());
+    for name in gone {
         headers.remove(name);
     }
+}
+
+/// Is it always for one hop, whether `Connection` names it or not? `Expect` was answered here; `Trailer` is not among them
+/// (RFC 9110, section 6.6.2): without it, trailers get lost on the way.
+fn is_always(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "expect"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 #[cfg(test)]

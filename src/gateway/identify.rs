@@ -56,9 +56,7 @@ pub(super) fn identify<'t>(
     };
     ledger.claims(AccessKeyId::new(&signature.access_key_id).ok(), region);
     let scope = scope(target, &signature)?;
-    if let Some(bucket) = aws::bucket_in(&target.name) {
-        signature.for_bucket(bucket);
-    }
+    signature.for_bucket(|| aws::bucket_in(&target.name));
     // S3 takes it that nothing is said of the body; elsewhere a presigned request is signed like any other.
     if signature.is_presigned() && scope.path_is_encoded_once() {
         signature.payload.get_or_insert(Payload::Unsigned);

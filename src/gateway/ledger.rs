@@ -191,13 +191,15 @@ impl CallIds {
     /// In the form of a UUID, as AWS's own request ids are. Written by hand: every call does it.
     fn next(&self) -> String {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
         let mut id = String::with_capacity(36);
         id.push_str(&self.start);
-        for shift in (0..16).rev().map(|place| place * 4) {
-            id.extend(char::from_digit((count >> shift & 0xf) as u32, 16));
-            if shift == 48 {
+        for (place, byte) in count.to_be_bytes().into_iter().enumerate() {
+            if place == 2 {
                 id.push('-');
             }
+            id.push(digit(byte >> 4));
+            id.push(digit(byte & 15));
         }
         id
     }

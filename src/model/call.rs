@@ -1,6 +1,14 @@
 //! What a cloud client wants to do, as far as the rules care.
 
+use smallvec::SmallVec;
+
 use super::{AccountId, CloudId, ServiceId};
+
+/// Accounts: two, as a request seldom names more, without an allocation.
+pub type Accounts = SmallVec<[AccountId; 2]>;
+
+/// What a request is to other services: two, as RDS has two others beside it, without an allocation.
+pub type Twins = SmallVec<[(ServiceId, Operation); 2]>;
 
 /// One call of a cloud's API, recognised.
 #[derive(Clone, Debug)]
@@ -12,9 +20,9 @@ pub struct Call {
     /// The operation, if it could be named.
     pub operation: Option<Operation>,
     /// The accounts that the call itself names, if it names any.
-    pub accounts: Vec<AccountId>,
+    pub accounts: Accounts,
     /// What the very same request is to other services, where nothing on the wire tells which one is meant.
-    pub twins: Vec<(ServiceId, Operation)>,
+    pub twins: Twins,
     /// The names of what it creates, as far as anybody has looked.
     pub names: Names,
 }

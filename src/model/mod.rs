@@ -14,7 +14,7 @@ pub mod snapshot;
 pub mod workflow_event;
 
 pub use access_request::{AccessRequest, Action, Status};
-pub use call::{Auth, Call, Creates, Names, Operation};
+pub use call::{Accounts, Auth, Call, Creates, Names, Operation, Twins};
 pub use call_record::{CallRecord, Outcome};
 pub use credential::{Checked, CloudIdentity, Credential, Principal};
 pub use environment::Environment;

@@ -53,7 +53,7 @@ pub enum Denial {
 pub fn evaluate(grant: &Grant, call: &Call, now: Timestamp) -> Result<Permit, Denial> {
     stands(grant, [&call.service], now)?;
     if let Some(account) = call.accounts.iter().find(|named| !may_address(grant, named)) {
-        return Err(Denial::AccountNotAllowed { account: account.clone() });
+        return Err(Denial::AccountNotAllowed { account: *account });
     }
     let operation = call.operation.ok_or(Denial::UnknownOperation)?;
     if operation.hands_out_credentials && !allows_by_name(grant, call, operation) {
@@ -102,7 +102,7 @@ fn allows_by_name(grant: &Grant, call: &Call, operation: Operation) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, Names, UserName},
+        model::{AccessKeyId, AccessRequestId, CloudId, CredentialId, EnvironmentId, Names, Twins, UserName},
         secret::Secret,
     };
 
@@ -132,7 +132,7 @@ mod tests {
             operation: operation
                 .map(|(name, hands_out_credentials)| Operation { hands_out_credentials, ..Operation::plain(name) }),
             accounts: account.iter().flat_map(|ids| ids.split(' ')).map(|id| AccountId::new(id).unwrap()).collect(),
-            twins: Vec::new(),
+            twins: Twins::new(),
             names: Names::Untold,
         }
     }

@@ -50,7 +50,7 @@ fn all_that_it_is(call: &Call) -> impl Iterator<Item = (&ServiceId, Operation)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CloudId, Conditions, Pattern, Rule};
+    use crate::model::{Accounts, CloudId, Conditions, Pattern, Rule, Twins};
 
     fn policy(rule: Rule, service: Option<&str>, operation: Option<&str>) -> Policy {
         Policy {
@@ -73,8 +73,8 @@ mod tests {
             cloud: CloudId::aws(),
             service: ServiceId::new("dynamodb").unwrap(),
             operation: Some(Operation { creates, ..Operation::plain(operation) }),
-            accounts: Vec::new(),
-            twins: Vec::new(),
+            accounts: Accounts::new(),
+            twins: Twins::new(),
             names: names
                 .map_or(Names::Untold, |names| Names::Told(names.iter().map(|&name| name.to_owned()).collect())),
         }

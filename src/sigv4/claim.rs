@@ -12,6 +12,7 @@ use http::{
 
 use super::{
     Payload, Scheme, Scope, SignedHeaders, TERMINATOR,
+    byte_set::Set,
     date::Moment,
     header::{self, is_amz},
     hex,
@@ -252,10 +253,10 @@ impl Claim {
         !matches!(self.form, Form::Header)
     }
 
-    /// Tells a SigV2 signature, which covers no host, which bucket the host names.
-    pub fn for_bucket(&mut self, name: &str) {
+    /// Tells a SigV2 signature, which covers no host, which bucket the host names, if it names one.
+    pub fn for_bucket<'n>(&mut self, name: impl FnOnce() -> Option<&'n str>) {
         if let Form::Legacy { bucket } = &mut self.form {
-            *bucket = Some(name.to_owned());
+            *bucket = name().map(str::to_owned);
         }
     }
 }
@@ -349,8 +350,8 @@ pub(super) fn credential(credential: &str, at: &Moment, regions: Option<&str>) -
 
 /// Access key ids, regions and service names are all of this form.
 pub(super) fn is_plain(element: &str) -> bool {
-    (1..=128).contains(&element.len())
-        && element.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    static PLAIN: Set = Set::of(b"AZaz09--..__");
+    (1..=128).contains(&element.len()) && PLAIN.holds(element)
 }
 
 /// `us-east-1,eu-*`: names of regions, or their beginnings with a `*` behind.

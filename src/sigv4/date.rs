@@ -28,9 +28,11 @@ impl Moment {
         let century = |year: i32| u8::try_from(year).unwrap_or_default();
         let (year, (hour, minute, second)) = (utc.year(), utc.to_hms());
         let numbers = [century(year / 100), century(year % 100), utc.month().into(), utc.day(), hour, minute, second];
-        let digits = numbers.into_iter().flat_map(|number| [b'0' + number / 10, b'0' + number % 10]);
         let mut text = ISO_BASIC;
-        text.iter_mut().filter(|byte| **byte == b'0').zip(digits).for_each(|(place, digit)| *place = digit);
+        // Four pairs and a `T`, three and a `Z`.
+        let (date, time) = text.split_at_mut(9);
+        let places = date.as_chunks_mut().0.iter_mut().chain(time.as_chunks_mut().0);
+        places.zip(numbers).for_each(|(place, number)| *place = [b'0' + number / 10, b'0' + number % 10]);
         Self { at: Timestamp::from_millis(now.seconds() * 1000), text }
     }
 

@@ -19,6 +19,7 @@
 //!
 //! Specification: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
+mod byte_set;
 mod cache;
 mod canonical;
 mod chain;

@@ -102,7 +102,7 @@ impl CredentialAdministrator<'_> {
             secret_access_key: secret.clone(),
             session_token: change.session_token.clone(),
         })?;
-        let account = |checked: &Checked| checked.principal.account.clone();
+        let account = |checked: &Checked| checked.principal.account;
         match before.checked.as_ref().map(account).filter(|before| *before != checked.principal.account) {
             Some(before) => Err(Error::OtherAccount { before, found: account(&checked) }),
             None => self.alter(id, change, Some(&checked)),

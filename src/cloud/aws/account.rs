@@ -3,13 +3,17 @@
 //!
 //! What is not looked at: parameters of JSON and query calls, wherever they stand, bodies, and names without an account.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 
-use super::form;
-use crate::model::{AccountId, Call};
+use super::{
+    form,
+    hints::{Hints, Told},
+};
+use crate::model::{AccountId, Accounts, Call};
 
-/// Headers whose value is the account that is addressed. S3 takes them in the query of a presigned URL, too.
-static HEADERS: [HeaderName; 3] = [ADDRESSED, BUCKET_OWNER, SOURCE_OWNER];
+/// Headers whose value is the account that is addressed, in the order of [`Hints`]. S3 takes them in the query of a
+/// presigned URL, too.
+static OWNERS: [HeaderName; 3] = [ADDRESSED, BUCKET_OWNER, SOURCE_OWNER];
 const ADDRESSED: HeaderName = HeaderName::from_static("x-amz-account-id");
 const BUCKET_OWNER: HeaderName = HeaderName::from_static("x-amz-expected-bucket-owner");
 const SOURCE_OWNER: HeaderName = HeaderName::from_static("x-amz-source-expected-bucket-owner");
@@ -27,7 +31,7 @@ const NAMED_WITH_ACCOUNT: [&str; 5] =
 
 /// Accounts that were found; a request may name several.
 #[derive(Debug, Default)]
-pub(super) struct Found(Vec<AccountId>);
+pub(super) struct Found(Accounts);
 
 impl Found {
     pub(super) fn add(&mut self, account: impl IntoIterator<Item = AccountId>) {
@@ -39,24 +43,27 @@ impl Found {
     }
 
     /// Adds those that host, headers and query name; none if one of them can't be read as it should.
-    pub(super) fn add_of(&mut self, parts: &Parts) -> Option<()> {
-        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        self.add(in_host(host));
+    pub(super) fn add_of(&mut self, parts: &Parts, hints: &Hints<'_>) -> Option<()> {
+        self.add(in_host(hints.host.and_then(|host| host.to_str().ok()).unwrap_or_default()));
         let query = parts.uri.query().unwrap_or_default().as_bytes();
-        for name in &HEADERS {
-            let mut told = parts.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-            let of_header = told.next();
-            let times = usize::from(of_header.is_some()) + form::count_in_any_case(query, name.as_str());
-            if told.next().is_some() || times > 1 {
-                return None;
-            }
-            if times == 1 {
-                let told = of_header.or_else(|| form::values(query, name.as_str()).next())?;
-                self.add([whole(std::str::from_utf8(told).ok()?)?]);
+        // Escapes make a key longer only: in most queries none is long enough.
+        let may_tell = form::pairs(query).any(|(key, _)| key.len() >= ADDRESSED.as_str().len());
+        let query = if may_tell { query } else { b"" };
+        for (name, of_header) in OWNERS.iter().zip(hints.owners) {
+            match (of_header, form::count_in_any_case(query, name.as_str())) {
+                (Told::Nothing, 0) => {}
+                (Told::Nothing, 1) => {
+                    let told = form::values(query, name.as_str()).next()?;
+                    self.add([whole(std::str::from_utf8(told).ok()?)?]);
+                }
+                (Told::Once(told), 0) => self.add([whole(std::str::from_utf8(told.as_bytes()).ok()?)?]),
+                _ => return None,
             }
         }
-        for source in parts.headers.get_all(COPY_SOURCE) {
-            self.add(inside(source.to_str().ok()?));
+        if hints.copies {
+            for source in parts.headers.get_all(COPY_SOURCE) {
+                self.add(inside(source.to_str().ok()?));
+            }
         }
         for source in form::values(query, COPY_SOURCE.as_str()) {
             self.add(inside(std::str::from_utf8(source).ok()?));
@@ -68,13 +75,16 @@ impl Found {
     /// `meshOwner`), and ARNs; Lambda takes a function's without its beginning.
     pub(super) fn add_of_query(&mut self, query: &str) {
         for (key, value) in form::pairs(query.as_bytes()) {
-            let (Some(key), Some(value)) = (plain(key), plain(value)) else { continue };
-            let (key, value) = (key.to_ascii_lowercase(), value.trim());
-            if key.contains("account") || key.contains("owner") {
-                self.add(AccountId::new(value).ok());
+            let (Some(key), Some(value)) = (form::decode(key), form::decode(value)) else { continue };
+            let (Ok(key), Ok(value)) = (std::str::from_utf8(&key), std::str::from_utf8(&value)) else { continue };
+            let value = value.trim();
+            if let Ok(account) = AccountId::new(value)
+                && ["account", "owner"].iter().any(|word| contains(key, word))
+            {
+                self.add([account]);
             }
             let is_arn = value.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("arn:"));
-            if is_arn || key == "functionname" {
+            if is_arn || key.eq_ignore_ascii_case("functionname") {
                 self.add(value.split(':').find_map(|part| AccountId::new(part).ok()));
             }
         }
@@ -85,17 +95,22 @@ impl Found {
         self.add(path.split('/').filter_map(whole));
     }
 
-    pub(super) fn into_accounts(self) -> Vec<AccountId> {
+    pub(super) fn into_accounts(self) -> Accounts {
         self.0
     }
 }
 
-fn plain(text: &[u8]) -> Option<String> {
-    String::from_utf8(form::decode(text)?.into_owned()).ok()
+/// Does `word` stand in `text`, in whatever case?
+fn contains(text: &str, word: &str) -> bool {
+    text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// The account that `label` is, once decoded.
 pub(super) fn whole(label: &str) -> Option<AccountId> {
+    // Most are too short, which is seen at once.
+    if label.len() < 12 {
+        return None;
+    }
     let text = form::decode(label.as_bytes())?;
     AccountId::new(std::str::from_utf8(&text).ok()?).ok()
 }
@@ -103,12 +118,17 @@ pub(super) fn whole(label: &str) -> Option<AccountId> {
 /// The account inside `label`, an ARN (`arn:aws:lambda:us-east-1:123456789012:function:x`) or what is left of one where
 /// a service takes it without its beginning, as Lambda does (`us-east-1:123456789012:x`, `123456789012:x`).
 pub(super) fn inside(label: &str) -> Option<AccountId> {
-    if !label.contains([':', '%']) {
+    if !may_be_inside(label) {
         return None;
     }
     let text = form::decode(label.as_bytes())?;
     let text = std::str::from_utf8(&text).ok()?;
     text.contains(':').then(|| text.split(':').find_map(|part| AccountId::new(part).ok()))?
+}
+
+/// A quick look whether there can be one [`inside`].
+pub(super) fn may_be_inside(label: &str) -> bool {
+    label.bytes().any(|byte| matches!(byte, b':' | b'%'))
 }
 
 /// The account at the end of the first label of the hosts of access points.
@@ -140,14 +160,14 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::model::{CloudId, Names, Operation, ServiceId};
+    use crate::model::{CloudId, Names, Operation, ServiceId, Twins};
 
     const ONE: &str = "123456789012";
     const TWO: &str = "210987654321";
 
     fn named(request: Request<()>) -> Option<Vec<String>> {
-        let mut found = Found::default();
-        found.add_of(&request.into_parts().0)?;
+        let (mut found, parts) = (Found::default(), request.into_parts().0);
+        found.add_of(&parts, &Hints::of(&parts.headers))?;
         Some(found.into_accounts().iter().map(ToString::to_string).collect())
     }
 
@@ -255,8 +275,8 @@ mod tests {
                 cloud: CloudId::aws(),
                 service: ServiceId::new(service).unwrap(),
                 operation: Some(Operation::plain(operation)),
-                accounts: Vec::new(),
-                twins: Vec::new(),
+                accounts: Accounts::new(),
+                twins: Twins::new(),
                 names: Names::Untold,
             };
             let mut map: HeaderMap =

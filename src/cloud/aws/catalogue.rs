@@ -24,8 +24,7 @@
 //! may be left out; `creation::place` tells how that is written), or that it does not (`untold`).
 
 use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     io::Read,
     sync::{LazyLock, OnceLock},
 };
@@ -34,6 +33,7 @@ use flate2::read::DeflateDecoder;
 
 use super::{
     host::{Form, Prefix, SigningRegion},
+    labels::Labels,
     operations::Operations,
 };
 use crate::model::{Operation, ServiceId};
@@ -44,9 +44,10 @@ pub struct Catalogue {
     /// The botocore release that the data was made from.
     pub botocore: &'static str,
     pub(super) partitions: Vec<Partition>,
-    pub(super) regions: HashMap<&'static str, Region>,
+    pub(super) suffixes: Vec<Suffix>,
     pub(super) services: Vec<Service>,
-    pub(super) forms: HashMap<Cow<'static, str>, Vec<Form>>,
+    pub(super) labels: Labels,
+    regions: Vec<Region>,
     /// DNS suffixes of hosts that lie under none of the partitions'.
     domains: Vec<&'static str>,
 }
@@ -99,9 +100,17 @@ pub enum Protocol {
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) id: &'static str,
-    /// The suffixes of its hosts, without and with dual stack, and what templates call them.
-    pub(super) suffixes: [(&'static str, &'static str); 2],
     pub(super) global_region: &'static str,
+}
+
+/// What hosts of partitions end with.
+#[derive(Debug)]
+pub(super) struct Suffix {
+    pub(super) text: &'static str,
+    /// What templates call it: `{dns}`, or `{dual}` for dual stack.
+    pub(super) label: &'static str,
+    /// Whose it is, one bit a partition.
+    pub(super) partitions: u128,
 }
 
 /// A region: its place in the bit sets of [`Form`].
@@ -148,7 +157,7 @@ impl Catalogue {
 
     /// The DNS suffixes under which all of its hosts lie: what the CA may vouch for.
     pub fn permitted_domains(&self) -> Vec<&'static str> {
-        let suffixes = self.partitions.iter().flat_map(|p| p.suffixes.map(|(_, suffix)| suffix));
+        let suffixes = self.suffixes.iter().map(|suffix| suffix.text);
         let all: BTreeSet<_> = suffixes.chain(self.domains.iter().copied()).collect();
         all.into_iter().collect()
     }
@@ -157,9 +166,10 @@ impl Catalogue {
         let mut catalogue = Self {
             botocore: "",
             partitions: Vec::new(),
-            regions: HashMap::new(),
+            suffixes: Vec::new(),
             services: Vec::new(),
-            forms: HashMap::new(),
+            labels: Labels::default(),
+            regions: Vec::new(),
             domains: Vec::new(),
         };
         let (mut operations, mut end) = (0, 0);
@@ -200,7 +210,7 @@ impl Catalogue {
                 let service = self.services.len().checked_sub(1).ok_or("a host before any service")?;
                 let service = u16::try_from(service).map_err(|_| "too many services")?;
                 let (template, form) = self.form(service, fields)?;
-                self.forms.entry(template).or_default().push(form);
+                self.labels.add(template, form)?;
             }
             _ => self.services.last_mut().ok_or("a detail before any service")?.take(kind, fields)?,
         }
@@ -208,26 +218,29 @@ impl Catalogue {
     }
 
     fn take_partition(&mut self, fields: &mut Fields) -> Result<(), &'static str> {
-        let partition = self.partitions.len();
-        self.partitions.push(Partition {
-            id: next(fields)?,
-            suffixes: [("{dns}", next(fields)?), ("{dual}", next(fields)?)],
-            global_region: next(fields)?,
-        });
-        for name in next(fields)?.split(' ') {
-            let index = u32::try_from(self.regions.len()).map_err(|_| "too many regions")?;
-            self.regions.insert(name, Region { name, index, partition });
+        let (partition, id) = (self.partitions.len(), next(fields)?);
+        for label in ["{dns}", "{dual}"] {
+            let text = next(fields)?;
+            let bit = u32::try_from(partition).ok().and_then(|shift| 1_u128.checked_shl(shift));
+            let bit = bit.ok_or("more partitions than a bit set holds")?;
+            match self.suffixes.iter_mut().find(|known| (known.label, known.text) == (label, text)) {
+                Some(known) => known.partitions |= bit,
+                None => self.suffixes.push(Suffix { text, label, partitions: bit }),
+            }
         }
-        if self.regions.len() > 128 || self.partitions.len() > 128 {
-            return Err("more regions or partitions than a bit set holds");
+        self.partitions.push(Partition { id, global_region: next(fields)? });
+        for name in next(fields)?.split(' ') {
+            let index = u32::try_from(self.regions.len()).ok().filter(|index| *index < u128::BITS);
+            let region = Region { name, index: index.ok_or("more regions than a bit set holds")?, partition };
+            self.regions.push(region);
+            self.labels.add_region(region);
         }
         Ok(())
     }
 
-    fn form(&self, service: u16, fields: &mut Fields) -> Result<(Cow<'static, str>, Form), &'static str> {
+    fn form(&self, service: u16, fields: &mut Fields) -> Result<(&'static str, Form), &'static str> {
         let template = next(fields)?;
         let (prefix, rest) = Prefix::split(template);
-        let key = if prefix == Prefix::None { rest.into() } else { format!("*.{rest}").into() };
         let signing_name = next(fields)?;
         let signing_region = match next(fields)? {
             "?" => SigningRegion::Any,
@@ -239,12 +252,12 @@ impl Catalogue {
         let regional = template.contains("{region}");
         let mut places = 0_u128;
         for place in next(fields)?.split(' ') {
-            if let Some(region) = self.regions.get(place) {
+            if let Some(region) = self.labels.region(place) {
                 places |= 1 << region.index;
             } else if regional {
                 let inside =
                     |at: &&Region| place == "*" || self.partitions.get(at.partition).is_some_and(|p| p.id == place);
-                places |= self.regions.values().filter(inside).fold(0, |set, region| set | 1 << region.index);
+                places |= self.regions.iter().filter(inside).fold(0, |set, region| set | 1 << region.index);
             } else {
                 let named = |(_, partition): &(usize, &Partition)| place == "*" || partition.id == place;
                 places |= self.partitions.iter().enumerate().filter(named).fold(0, |set, (index, _)| set | 1 << index);
@@ -253,7 +266,7 @@ impl Catalogue {
         if places == 0 {
             return Err("a host without a place");
         }
-        Ok((key, Form { service, prefix, signing_name, signing_region, places }))
+        Ok((rest, Form { service, prefix, signing_name, signing_region, places }))
     }
 }
 
@@ -279,6 +292,11 @@ impl Service {
     /// Does its canonical path stay as the client wrote it (S3), instead of being normalised and encoded again?
     pub const fn path_is_encoded_once(&self) -> bool {
         self.path_once
+    }
+
+    /// Does `Action` name its operations, as one of its protocols has it?
+    pub(super) fn speaks_query(&self) -> bool {
+        self.protocols.iter().any(|protocol| protocol.is_query())
     }
 
     /// Its operation `name`, if it has one of that name.
@@ -446,6 +464,7 @@ mod tests {
             ("service\ta\tc\tA\tB.\nprotocol\tsoap", 2),
             ("service\ta\tc\tA\tB.\textra", 1),
             ("service\ta\tc\tA\tB.\nhost\ta.{dns}\ta\t=\tnowhere", 2),
+            ("partition\tp\ta.b\tc.d\tr-1\tr-1\nservice\ta\tc\tA\tB.\nhost\ta.r-1.{dns}\ta\t=\tp", 3),
         ] {
             assert_eq!(Catalogue::parse(text).unwrap_err().line, line, "{text}");
         }

@@ -4,7 +4,10 @@
 //! name that a customer chose stand before them: a bucket, an access point, an API. Everything else under
 //! `amazonaws.com` (load balancers, EC2's public names, websites) belongs to anybody and is nobody's host.
 
-use super::catalogue::{Catalogue, Region, Service};
+use super::{
+    catalogue::{Catalogue, Region, Service, Suffix},
+    labels::{Label, Place, ROOT},
+};
 use crate::model::AccountId;
 
 /// What a customer's name in front of a host may have at most: an access point, a dot, an outpost.
@@ -94,103 +97,81 @@ pub enum ScopeMismatch {
     },
 }
 
+/// What the labels of a name told on the way.
+#[derive(Clone, Copy)]
+struct Seen {
+    region: Option<Region>,
+    account: Option<AccountId>,
+    /// Whose suffix the name has, one bit a partition.
+    partitions: u128,
+}
+
 impl Catalogue {
     /// The services behind `host` (a name alone, without a port), if there are any.
     pub fn host(&self, host: &str) -> Option<Host<'_>> {
-        let name = Text::lower_case(host)?;
+        let name = Name::lower_case(host)?;
         let name = name.as_str();
-        self.partitions
-            .iter()
-            .flat_map(|partition| &partition.suffixes)
-            .filter_map(|(kind, suffix)| Some((name.strip_suffix(suffix)?.strip_suffix('.')?, *kind)))
-            .chain([(name, "")])
-            .find_map(|(labels, kind)| self.host_below(labels, kind, name))
+        let below = |suffix: &Suffix| {
+            let labels = name.strip_suffix(suffix.text)?.strip_suffix('.')?;
+            let seen = Seen { region: None, account: None, partitions: suffix.partitions };
+            self.host_at(self.labels.under(suffix.label)?, Some(labels), seen)
+        };
+        let alone = || self.host_at(ROOT, Some(name), Seen { region: None, account: None, partitions: u128::MAX });
+        self.suffixes.iter().find_map(below).or_else(alone)
     }
 
-    /// Of what may be a customer's name, as little as possible.
-    fn host_below(&self, labels: &str, kind: &str, name: &str) -> Option<Host<'_>> {
-        let starts = std::iter::once(0).chain(labels.match_indices('.').map(|(dot, _)| dot + 1));
-        starts
-            .take_while(|start| *start <= LONGEST_PREFIX)
-            .find_map(|start| self.host_behind(labels.get(..start)?, labels.get(start..)?, kind, name))
-    }
-
-    fn host_behind(&self, prefix: &str, labels: &str, kind: &str, name: &str) -> Option<Host<'_>> {
-        let mut template = Text::default();
-        let (mut region, mut account) = (None, None);
-        if !prefix.is_empty() {
-            template.push("*.")?;
-        }
-        for label in labels.split('.') {
-            let dashed = label.strip_prefix("s3-");
-            if let Some(&known) = self.regions.get(dashed.unwrap_or(label)) {
-                template.push(if dashed.is_some() { "s3-{region}" } else { "{region}" })?;
-                region.replace(known).is_none().then_some(())?;
-            } else if let Ok(known) = AccountId::new(label) {
-                template.push("{account}")?;
-                account.replace(known).is_none().then_some(())?;
-            } else if let Some(zonal) = before_zone(label) {
-                template.push(zonal)?;
-                template.push("{zone}")?;
-            } else if is_vpc_endpoint(label) {
-                template.push("{vpce}")?;
-            } else {
-                template.push(label)?;
+    /// Of what may be a customer's name, as little as possible: first the hosts further to the left, then those here, for
+    /// which all that is left over (none if there is nothing, not even a dot) is that name.
+    fn host_at(&self, at: Place, left: Option<&str>, seen: Seen) -> Option<Host<'_>> {
+        if let Some(left) = left {
+            let (before, label) = left.rsplit_once('.').map_or((None, left), |(before, label)| (Some(before), label));
+            if let Some((place, label)) = self.labels.step(at, label)
+                && let Some(seen) = seen.and(label)
+                && let Some(host) = self.host_at(place, before, seen)
+            {
+                return Some(host);
             }
-            template.push(".")?;
         }
-        if kind.is_empty() {
-            template.pop();
+        let forms = self.labels.forms(at);
+        let kinds: &[Prefix] = match left {
+            None => &[Prefix::None],
+            Some(name) if name.len() < LONGEST_PREFIX => {
+                &[Prefix::Outpost, Prefix::Point, Prefix::Bucket, Prefix::TwoIds, Prefix::Id]
+            }
+            Some(_) => return None,
+        };
+        let text = left.unwrap_or_default();
+        let known = |kind: &&Prefix| forms.iter().any(|form| form.prefix == **kind) && kind.fits(text);
+        let prefix = *kinds.iter().find(known)?;
+        let places = forms.iter().filter(|form| form.prefix == prefix).fold(0, |all, form| all | form.places);
+        let (place, partition) = if let Some(region) = seen.region {
+            (1 << region.index, region.partition)
         } else {
-            template.push(kind)?;
-        }
-        let forms = self.forms.get(template.as_str())?;
-        let under = |partition: usize| {
-            self.partitions.get(partition).is_some_and(|partition| {
-                let mut suffixes = partition.suffixes.iter();
-                kind.is_empty() || suffixes.any(|(known, suffix)| *known == kind && name.ends_with(suffix))
-            })
+            let first = (places & seen.partitions).trailing_zeros();
+            (1_u128.checked_shl(first)?, usize::try_from(first).ok()?)
         };
-        let prefix_text = prefix.strip_suffix('.').unwrap_or(prefix);
-        let kinds = [Prefix::None, Prefix::Outpost, Prefix::Point, Prefix::Bucket, Prefix::TwoIds, Prefix::Id];
-        let known = |kind: &Prefix| forms.iter().any(|form| form.prefix == *kind) && kind.fits(prefix_text);
-        let prefix = kinds.into_iter().find(known)?;
-        if account.is_none() {
-            account = prefix.account(prefix_text);
-        }
-        let holds = |place: u128| forms.iter().any(|form| form.prefix == prefix && form.places & place != 0);
-        let (place, partition) = match region {
-            Some(region) => (1 << region.index, region.partition),
-            None => (0..self.partitions.len())
-                .map(|partition| (1 << partition, partition))
-                .find(|&(place, partition)| under(partition) && holds(place))?,
-        };
-        (under(partition) && holds(place)).then_some(Host {
+        (places & place != 0 && seen.partitions & 1 << partition != 0).then(|| Host {
             catalogue: self,
             forms,
             prefix,
             place,
-            region,
+            region: seen.region,
             partition,
-            account,
+            account: seen.account.or_else(|| prefix.account(text)),
         })
     }
 }
 
-/// `vpce-1a2b3c4d-5e6f`, whatever zone is behind it. What others offer at endpoints is `vpce-svc-5e6f`.
-fn is_vpc_endpoint(label: &str) -> bool {
-    label.strip_prefix("vpce-").is_some_and(|rest| !rest.is_empty() && !rest.starts_with("svc-"))
-}
-
-/// `s3express-` of `s3express-usw2-az1`.
-fn before_zone(label: &str) -> Option<&str> {
-    let plain = label.strip_prefix("s3express-")?;
-    let zone = plain.strip_prefix("fips-").unwrap_or(plain);
-    let (place, number) = zone.split_once("-az")?;
-    let is_zone = !place.is_empty()
-        && place.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        && matches!(number.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'9', b'0'..=b'9']);
-    is_zone.then(|| label.strip_suffix(zone))?
+impl Seen {
+    /// With one label more; none if no name has both.
+    fn and(mut self, label: Label) -> Option<Self> {
+        let is_first = match label {
+            Label::Account(account) => self.account.replace(account).is_none(),
+            Label::Other => true,
+            Label::Region(region) => self.region.replace(region).is_none(),
+        };
+        is_first.then_some(self)
+    }
 }
 
 impl Prefix {
@@ -268,40 +249,40 @@ impl<'c> Host<'c> {
 
     /// Takes the service and region of a credential scope, if the host agrees with both.
     pub fn claim(&self, service: &str, region: &str) -> Result<Claim<'c, '_>, ScopeMismatch> {
-        let mut expected: Option<ScopeMismatch> = None;
-        for form in self.forms() {
-            let is_named = form.signing_name == service;
-            match (self.signing_region(form, region), self.service_of(form)) {
-                (Some(signing_region), Some(known)) if is_named && signing_region == region => {
-                    return Ok(Claim { host: self, service: known, signing_name: form.signing_name, signing_region });
-                }
-                (Some(signing_region), _) if is_named => {
-                    expected = Some(ScopeMismatch::Region { expected: signing_region.to_owned() });
-                }
-                _ => {
-                    expected.get_or_insert_with(|| ScopeMismatch::Service { expected: form.signing_name.to_owned() });
-                }
-            }
+        let claim = |form: &'c Form| {
+            let signing_region =
+                self.signing_region(form, region).filter(|signing_region| *signing_region == region)?;
+            Some(Claim { host: self, service: self.service_of(form)?, signing_name: form.signing_name, signing_region })
+        };
+        let mut named = self.forms().filter(|form| form.signing_name == service);
+        named.find_map(claim).ok_or_else(|| self.mismatch(service, region))
+    }
+
+    fn mismatch(&self, service: &str, region: &str) -> ScopeMismatch {
+        let named = self.forms().filter(|form| form.signing_name == service);
+        if let Some(expected) = named.filter_map(|form| self.signing_region(form, region)).last() {
+            return ScopeMismatch::Region { expected: expected.to_owned() };
         }
-        Err(expected.unwrap_or_else(|| ScopeMismatch::Service { expected: String::new() }))
+        let expected = self.forms().next().map_or("", |form| form.signing_name).to_owned();
+        ScopeMismatch::Service { expected }
     }
 
     /// Takes the service of a SigV4A scope, if it may be signed so and the set of regions `covers` that of the host.
     pub fn claim_set(&self, service: &str, covers: impl Fn(&str) -> bool) -> Result<Claim<'c, '_>, ScopeMismatch> {
-        let mut expected = ScopeMismatch::Asymmetric;
-        for form in self.forms().filter(|form| form.signing_name == service) {
-            let Some(known) = self.service_of(form).filter(|service| service.takes_sigv4a) else {
-                continue;
-            };
-            // A host for a set of regions is in none.
-            let region = self.signing_region(form, "");
-            if region.is_none_or(&covers) {
-                let signing_region = region.unwrap_or_else(|| self.home());
-                return Ok(Claim { host: self, service: known, signing_name: form.signing_name, signing_region });
-            }
-            expected = ScopeMismatch::Region { expected: region.unwrap_or_default().to_owned() };
-        }
-        Err(expected)
+        let mut named = self.forms().filter(|form| form.signing_name == service).filter_map(|form| {
+            let known = self.service_of(form).filter(|service| service.takes_sigv4a)?;
+            Some((form.signing_name, known, self.signing_region(form, "")))
+        });
+        let regions = named.clone();
+        // A host for a set of regions is in none.
+        let claim = named.find(|(.., region)| region.is_none_or(&covers)).map(|(signing_name, service, region)| {
+            let signing_region = region.unwrap_or_else(|| self.home());
+            Claim { host: self, service, signing_name, signing_region }
+        });
+        claim.ok_or_else(|| match regions.filter_map(|(.., region)| region).last() {
+            Some(region) => ScopeMismatch::Region { expected: region.to_owned() },
+            None => ScopeMismatch::Asymmetric,
+        })
     }
 
     /// The region of its name, or else its partition's global one.
@@ -341,7 +322,7 @@ impl<'c> Host<'c> {
         let global = self.catalogue.partitions.get(self.partition).map_or("", |partition| partition.global_region);
         match form.signing_region {
             SigningRegion::Any => {
-                let known = self.catalogue.regions.get(claimed).filter(|region| region.partition == self.partition);
+                let known = self.catalogue.labels.region(claimed).filter(|region| region.partition == self.partition);
                 Some(known.map_or(global, |region| region.name))
             }
             SigningRegion::Fixed(region) => Some(region),
@@ -414,40 +395,37 @@ pub fn certificate_name(host: &str) -> &str {
     endpoint.and_then(|bucket| host.get(bucket.len() + 1..)).unwrap_or(host)
 }
 
-/// A short text on the stack, so that a look-up costs no allocation.
-struct Text {
-    bytes: [u8; 320],
+/// The longest name that DNS has (RFC 1035 §2.3.4).
+const LONGEST_NAME: usize = 253;
+
+/// What the bytes of host names are in lower case; 0 where they are of no host name.
+#[expect(clippy::indexing_slicing, reason = "worked out by the compiler, which refuses what is out of bounds")]
+const LOWER_CASE: [u8; 256] = {
+    let mut table = [0; 256];
+    let names = b"abcdefghijklmnopqrstuvwxyz0123456789-_.";
+    let mut at = 0;
+    while at < names.len() {
+        table[names[at] as usize] = names[at];
+        table[names[at].to_ascii_uppercase() as usize] = names[at];
+        at += 1;
+    }
+    table
+};
+
+/// A host name on the stack, so that a look-up costs no allocation.
+struct Name {
+    bytes: [u8; LONGEST_NAME],
     length: usize,
 }
 
-impl Default for Text {
-    fn default() -> Self {
-        Self { bytes: [0; 320], length: 0 }
-    }
-}
-
-impl Text {
+impl Name {
     /// A host name in lower case; none if it is no host name.
     fn lower_case(host: &str) -> Option<Self> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if host.len() > 253 || !host.bytes().all(allowed) {
-            return None;
+        let mut name = Self { bytes: [0; LONGEST_NAME], length: host.len() };
+        for (to, from) in name.bytes.get_mut(..host.len())?.iter_mut().zip(host.bytes()) {
+            *to = LOWER_CASE.get(usize::from(from)).copied().filter(|byte| *byte != 0)?;
         }
-        let mut text = Self::default();
-        text.push(host)?;
-        text.bytes.make_ascii_lowercase();
-        Some(text)
-    }
-
-    fn push(&mut self, more: &str) -> Option<()> {
-        let end = self.length + more.len();
-        self.bytes.get_mut(self.length..end)?.copy_from_slice(more.as_bytes());
-        self.length = end;
-        Some(())
-    }
-
-    fn pop(&mut self) {
-        self.length = self.length.saturating_sub(1);
+        Some(name)
     }
 
     fn as_str(&self) -> &str {

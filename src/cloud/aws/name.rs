@@ -3,24 +3,17 @@
 //! A request whose signs point to two protocols, or twice to an operation, is not named at all: the cloud might read
 //! the other one. What is not named, the gateway refuses.
 
-use std::borrow::Cow;
-
-use http::{HeaderMap, HeaderName, Method, header, request::Parts};
+use http::{Method, header, request::Parts};
 
 use super::{
     account,
     catalogue::{Protocol, Service},
-    form,
+    form::{self, Decoded},
+    hints::{Hints, Told},
     host::{Claim, Host},
-    route::{Condition, Wire},
+    route::{Condition, Path, Wire},
 };
-use crate::model::{AccountId, Call, CloudId, Names, Operation, ServiceId};
-
-/// Which operation of a JSON protocol a request is.
-static TARGET: HeaderName = HeaderName::from_static("x-amz-target");
-
-/// Smithy RPC v2: which protocol a request is in.
-static SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
+use crate::model::{Accounts, Call, CloudId, Names, Operation, ServiceId, Twins};
 
 /// The protocol that a client is to be answered in, and the service it believes to talk to.
 #[derive(Clone, Copy, Debug)]
@@ -56,21 +49,23 @@ struct Found<'c> {
     service: &'c Service,
     protocol: Protocol,
     operation: Operation,
-    accounts: Vec<AccountId>,
+    accounts: Accounts,
     /// How closely its route fits, where services share a host.
     rank: u128,
 }
 
 /// `Action` and `Version` of a query request.
 struct Form<'p> {
-    action: Cow<'p, [u8]>,
-    version: Option<Cow<'p, [u8]>>,
+    action: Decoded<'p>,
+    version: Option<Decoded<'p>>,
 }
 
 impl<'c> Claim<'c, '_> {
     /// Is the operation written in the body, so that the body has to be held to name it?
     pub fn needs_body_to_name(&self, parts: &Parts) -> bool {
-        parts.method == Method::POST && matches!(sign(&parts.headers), Sign::Nothing) && self.may_be_query(parts)
+        parts.method == Method::POST
+            && self.may_be_query(parts)
+            && matches!(Sign::of(&Hints::of(&parts.headers)), Sign::Nothing)
     }
 
     /// May the body go unsigned (`UNSIGNED-PAYLOAD`)? To S3 any may, elsewhere that of an operation whose model says so.
@@ -89,15 +84,17 @@ impl<'c> Claim<'c, '_> {
     /// Where several services have the very same call (RDS, Neptune, `DocumentDB`), it counts as the one that is
     /// `granted`, so that a grant for one of them covers its own operations and no others.
     pub fn name(&self, parts: &Parts, body: &[u8], granted: impl Fn(&ServiceId) -> bool) -> Named<'c> {
-        let form = if self.may_be_query(parts) { Form::read(parts, body) } else { None };
-        let speaks_query = |service: &&Service| service.protocols.iter().any(|protocol| protocol.is_query());
-        let several = self.services().filter(speaks_query).nth(1).is_some();
+        let (hints, path) = (Hints::of(&parts.headers), Path::of(parts.uri.path()));
+        let form = if self.may_be_query(parts) { Form::read(parts, &hints, body) } else { None };
+        let several = form.is_some() && self.services().filter(|service| service.speaks_query()).nth(1).is_some();
         let mut best: Option<Found<'c>> = None;
-        let mut is_certain = !overrides_method(&parts.headers);
-        let mut twins = Vec::new();
+        let mut is_certain = !hints.overrides_method;
+        let mut twins = Twins::new();
         for service in self.services() {
             let form = form.as_ref().filter(|form| !several || form.is_for(service));
-            let Some(found) = recognise(service, self.host, self.signing_name(), parts, form) else { continue };
+            let Some(found) = recognise(service, self.host, self.signing_name(), parts, (&hints, path), form) else {
+                continue;
+            };
             let Some(kept) = &mut best else {
                 best = Some(found);
                 continue;
@@ -116,18 +113,15 @@ impl<'c> Claim<'c, '_> {
                 twins.push((other.service.id.clone(), other.operation));
             }
         }
-        let Some(found) =
-            best.filter(|found| is_certain && (found.protocol.is_query() || !self.looks_like_query(parts)))
-        else {
-            let dialect = dialect(self.services(), self.host, parts);
+        let is_clear = |found: &Found<'_>| is_certain && (found.protocol.is_query() || !self.looks_like_query(parts));
+        let Some(found) = best.filter(is_clear) else {
+            let dialect = dialect(self.services(), self.host, parts, (&hints, path));
             let service = dialect.service.unwrap_or(self.service);
-            return Named {
-                call: Self::call(service, None, self.host.account().cloned().into_iter().collect(), Vec::new()),
-                dialect,
-            };
+            let accounts = self.host.account().copied().into_iter().collect();
+            return Named { call: Self::call(service, None, accounts, Twins::new()), dialect };
         };
         let mut accounts = account::Found::default();
-        accounts.add(self.host.account().cloned());
+        accounts.add(self.host.account().copied());
         accounts.add(found.accounts);
         if !found.protocol.is_rest() {
             accounts.add_of_path(parts.uri.path());
@@ -137,46 +131,35 @@ impl<'c> Claim<'c, '_> {
             // In S3's, what people make up stands, too: prefixes, tags.
             accounts.add_of_query(query);
         }
-        let operation = accounts.add_of(parts).map(|()| found.operation);
+        let operation = accounts.add_of(parts, &hints).map(|()| found.operation);
         Named {
             call: Self::call(found.service, operation, accounts.into_accounts(), twins),
-            dialect: Dialect::new(found.protocol, Some(found.service), parts),
+            dialect: Dialect::new(found.protocol, Some(found.service), parts, &hints),
         }
     }
 
     /// Of the names of what it creates nothing is known yet.
-    fn call(
-        service: &Service,
-        operation: Option<Operation>,
-        accounts: Vec<AccountId>,
-        twins: Vec<(ServiceId, Operation)>,
-    ) -> Call {
+    fn call(service: &Service, operation: Option<Operation>, accounts: Accounts, twins: Twins) -> Call {
         Call { cloud: CloudId::aws(), service: service.id.clone(), operation, accounts, twins, names: Names::Untold }
     }
 
     /// Might a server that understands the query protocol take it for that, whatever else it says?
     fn looks_like_query(&self, parts: &Parts) -> bool {
-        self.services().any(|service| service.protocols.iter().any(|protocol| protocol.is_query()))
-            && looks_like_query(parts)
+        self.services().any(Service::speaks_query) && looks_like_query(parts)
     }
 
     /// A query service's calls go to `/`; where a REST service shares the host, all other paths are its.
     fn may_be_query(&self, parts: &Parts) -> bool {
-        let speaks = |is: fn(Protocol) -> bool| self.services().any(|service| service.protocols.iter().any(|&p| is(p)));
-        speaks(Protocol::is_query) && (parts.uri.path() == "/" || !speaks(Protocol::is_rest))
+        let speaks_rest = |service: &Service| service.protocols.iter().any(|protocol| protocol.is_rest());
+        self.services().any(Service::speaks_query) && (parts.uri.path() == "/" || !self.services().any(speaks_rest))
     }
 }
 
 impl<'c> Host<'c> {
     /// How to answer a request that is refused before it could be named.
     pub fn dialect(&self, parts: &Parts) -> Dialect<'c> {
-        dialect(self.services(), self, parts)
+        dialect(self.services(), self, parts, (&Hints::of(&parts.headers), Path::of(parts.uri.path())))
     }
-}
-
-/// Does a header ask the server to take another method than the request's? Whether a service heeds it is not told.
-fn overrides_method(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| matches!(name.as_str(), "x-http-method" | "x-http-method-override" | "x-method-override"))
 }
 
 /// Does what a request is called depend on its header `name` (lower-case)? Then the cloud must get it as it was read,
@@ -186,8 +169,13 @@ pub fn is_read_to_name(name: &str) -> bool {
 }
 
 /// Of the protocols that the services of `host` speak, the one that the request looks most like.
-fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, host: &Host<'_>, parts: &Parts) -> Dialect<'c> {
-    let looks = looks_like(parts);
+fn dialect<'c>(
+    mut services: impl Iterator<Item = &'c Service> + Clone,
+    host: &Host<'_>,
+    parts: &Parts,
+    (hints, path): (&Hints<'_>, Path<'_>),
+) -> Dialect<'c> {
+    let looks = looks_like(parts, hints);
     let like = |protocol: &&Protocol| {
         looks.is_some_and(|looks| {
             looks == **protocol
@@ -200,28 +188,28 @@ fn dialect<'c>(mut services: impl Iterator<Item = &'c Service> + Clone, host: &H
     // REST says nothing of itself: where services share a host, the path tells whose call it is.
     let is_shared = looks.is_none() && services.clone().nth(1).is_some();
     let candidates = services.clone().filter(|_| is_shared);
-    let found = candidates.filter_map(|service| recognise(service, host, "", parts, None));
+    let found = candidates.filter_map(|service| recognise(service, host, "", parts, (hints, path), None));
     let by_path = found.max_by_key(|found| found.rank).map(|found| (found.service, found.protocol));
     match alike.or(by_path).or_else(|| services.find_map(|service| Some((service, *service.protocols.first()?)))) {
-        Some((service, protocol)) => Dialect::new(protocol, Some(service), parts),
+        Some((service, protocol)) => Dialect::new(protocol, Some(service), parts, hints),
         // Of no known service: whatever it looks like, or what most services speak.
-        None => Dialect::new(looks.unwrap_or(Protocol::RestJson), None, parts),
+        None => Dialect::new(looks.unwrap_or(Protocol::RestJson), None, parts, hints),
     }
 }
 
 impl<'c> Dialect<'c> {
-    fn new(protocol: Protocol, service: Option<&'c Service>, parts: &Parts) -> Self {
-        let in_cbor = protocol.is_json_rpc() && content_type(&parts.headers).is_some_and(is_amz_cbor);
+    fn new(protocol: Protocol, service: Option<&'c Service>, parts: &Parts, hints: &Hints<'_>) -> Self {
+        let in_cbor = protocol.is_json_rpc() && content_type(hints).is_some_and(is_amz_cbor);
         Self { protocol, service, bodiless: parts.method == Method::HEAD, in_cbor }
     }
 }
 
-fn looks_like(parts: &Parts) -> Option<Protocol> {
-    if parts.headers.contains_key(&SMITHY_PROTOCOL) {
+fn looks_like(parts: &Parts, hints: &Hints<'_>) -> Option<Protocol> {
+    if hints.smithy_protocol.is_there() {
         Some(Protocol::Cbor)
-    } else if content_type(&parts.headers).is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-amz-json-1.1")) {
+    } else if content_type(hints).is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-amz-json-1.1")) {
         Some(Protocol::Json11)
-    } else if parts.headers.contains_key(&TARGET) {
+    } else if hints.target.is_there() {
         Some(Protocol::Json10)
     } else if looks_like_query(parts) {
         Some(Protocol::Query)
@@ -241,15 +229,16 @@ fn recognise<'c>(
     host: &Host<'_>,
     signing_name: &str,
     parts: &Parts,
+    (hints, path): (&Hints<'_>, Path<'_>),
     form: Option<&Form<'_>>,
 ) -> Option<Found<'c>> {
     let table = service.table();
     let speaks = |is: fn(Protocol) -> bool| service.protocols.iter().copied().find(|&protocol| is(protocol));
-    let plain = |protocol, operation| Some(Found { service, protocol, operation, accounts: Vec::new(), rank: 0 });
+    let plain = |protocol, operation| Some(Found { service, protocol, operation, accounts: Accounts::new(), rank: 0 });
     if let Some(any) = table.any {
         return plain(*service.protocols.first()?, any);
     }
-    match sign(&parts.headers) {
+    match Sign::of(hints) {
         Sign::Conflict => None,
         Sign::Cbor => {
             let protocol = speaks(|protocol| protocol == Protocol::Cbor)?;
@@ -277,7 +266,7 @@ fn recognise<'c>(
             };
             let found = table.routes.find(&Wire {
                 method: parts.method.as_str(),
-                path: parts.uri.path(),
+                path,
                 query: parts.uri.query().unwrap_or_default(),
                 label_in_host: host.names_bucket(),
                 normalised: !service.path_is_encoded_once(),
@@ -288,44 +277,44 @@ fn recognise<'c>(
     }
 }
 
-fn sign(headers: &HeaderMap) -> Sign<'_> {
-    let mut targets = headers.get_all(&TARGET).iter();
-    let cbor = headers.contains_key(&SMITHY_PROTOCOL);
-    match (targets.next(), targets.next(), cbor) {
-        (None, _, false) => Sign::Nothing,
-        (None, _, true) if single(headers, &SMITHY_PROTOCOL) == Some("rpc-v2-cbor") => Sign::Cbor,
-        (Some(target), None, false) => target.to_str().map_or(Sign::Conflict, Sign::Target),
-        _ => Sign::Conflict,
+impl<'p> Sign<'p> {
+    fn of(hints: &Hints<'p>) -> Self {
+        match (hints.target, hints.smithy_protocol) {
+            (Told::Nothing, Told::Nothing) => Self::Nothing,
+            (Told::Nothing, smithy) if smithy.once() == Some("rpc-v2-cbor") => Self::Cbor,
+            (target @ Told::Once(_), Told::Nothing) => target.once().map_or(Self::Conflict, Self::Target),
+            _ => Self::Conflict,
+        }
     }
 }
 
 impl<'p> Form<'p> {
     /// Reads the query string and the body together, as the query protocol does; none if either is in doubt.
-    fn read(parts: &'p Parts, body: &'p [u8]) -> Option<Self> {
+    fn read(parts: &'p Parts, hints: &Hints<'p>, body: &'p [u8]) -> Option<Self> {
         let query = parts.uri.query().unwrap_or_default().as_bytes();
         let headers = &parts.headers;
         let bodiless = headers.get(header::TRANSFER_ENCODING).is_none()
             && headers.get_all(header::CONTENT_LENGTH).iter().all(|length| length == "0");
         let readable = match parts.method {
             Method::GET => bodiless && body.is_empty(),
-            Method::POST => (bodiless && body.is_empty()) || is_form(content_type(headers)?),
+            Method::POST => (bodiless && body.is_empty()) || is_form(content_type(hints)?),
             _ => false,
         };
         if !readable || headers.contains_key(header::CONTENT_ENCODING) {
             return None;
         }
-        let only = |key: &'static str| {
-            let mut all = form::values(query, key).chain(form::values(body, key));
-            let times = form::count_in_any_case(query, key) + form::count_in_any_case(body, key);
-            (times <= 1).then(|| all.next())
-        };
-        Some(Self {
-            action: form::decode(only("Action")??)?,
-            version: match only("Version")? {
-                Some(version) => Some(form::decode(version)?),
-                None => None,
-            },
-        })
+        let (mut action, mut version) = (None, None);
+        for (key, value) in form::pairs(query).chain(form::pairs(body)) {
+            for (name, found) in [("Action", &mut action), ("Version", &mut version)] {
+                // Each at most once in whatever case, and in no other than this one.
+                let told = || form::decodes_to(key, name).then_some(value);
+                if form::is_in_any_case(key, name) && found.replace(told()).is_some() {
+                    return None;
+                }
+            }
+        }
+        let version = version.flatten().map(|version| form::decode(version).ok_or(())).transpose().ok()?;
+        Some(Self { action: form::decode(action??)?, version })
     }
 
     /// Where several services share a host, the version tells them apart.
@@ -334,8 +323,8 @@ impl<'p> Form<'p> {
     }
 }
 
-fn content_type(headers: &HeaderMap) -> Option<&str> {
-    single(headers, &header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim())
+fn content_type<'p>(hints: &Hints<'p>) -> Option<&'p str> {
+    hints.content_type.once().map(|value| value.split(';').next().unwrap_or_default().trim())
 }
 
 fn is_amz_cbor(content_type: &str) -> bool {
@@ -346,18 +335,12 @@ fn is_form(content_type: &str) -> bool {
     content_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    let mut all = headers.get_all(name).iter();
-    let first = all.next()?.to_str().ok()?;
-    all.next().is_none().then_some(first)
-}
-
 #[cfg(test)]
 mod tests {
     use http::Request;
 
     use super::*;
-    use crate::cloud::aws::Catalogue;
+    use crate::{cloud::aws::Catalogue, model::AccountId};
 
     /// Names a request written as `METHOD path-and-query` with `name: value` headers.
     fn name(host: &str, request: &str, headers: &[(&str, &str)], body: &str) -> Named<'static> {

@@ -137,7 +137,7 @@ impl<'p> Request<'p> {
         let label = self.parts.uri.path().split('/').filter(|part| !part.is_empty()).nth(index).ok_or(Doubt)?;
         // In a path, `+` is no space. What is encoded twice may be decoded twice.
         let plain = if label.contains('%') {
-            let decoded = form::decode(label.replace('+', "%2B").as_bytes()).ok_or(Doubt)?.into_owned();
+            let decoded = form::decode(label.replace('+', "%2B").as_bytes()).ok_or(Doubt)?.to_vec();
             Cow::Owned(String::from_utf8(decoded).map_err(|_| Doubt)?)
         } else {
             Cow::Borrowed(label)

@@ -8,7 +8,7 @@ use super::{
     place::{Step, Where},
     value::{Allowance, DEEPEST, Member, Value},
 };
-use crate::cloud::aws::form;
+use crate::cloud::aws::form::{self, Decoded};
 
 /// Of the parameters that are looked at, each is compared with those before it.
 const MOST_PARAMETERS: usize = 2_000;
@@ -36,8 +36,8 @@ pub(super) fn read<'b>(query: &'b [u8], body: &'b [u8], places: &Places) -> Resu
 /// One value as it was meant.
 pub(super) fn text(raw: &[u8]) -> Result<Cow<'_, str>, Doubt> {
     Ok(match form::decode(raw).ok_or(Doubt)? {
-        Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| Doubt)?),
-        Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_err(|_| Doubt)?),
+        Decoded::AsItWas(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| Doubt)?),
+        Decoded::New(bytes) => Cow::Owned(String::from_utf8(bytes.into_vec()).map_err(|_| Doubt)?),
     })
 }
 
