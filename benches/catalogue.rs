@@ -1,14 +1,19 @@
 //! What it costs to know a call: from host, method, path and headers to service, region and operation, with the headers
-//! that SDKs send. One look-up of each protocol and of each form of host.
+//! that SDKs send. One look-up of each protocol and of each form of host; then, as a distribution, all that botocore makes.
 //!
 //! `cargo bench --bench catalogue`
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails has nothing to measure")]
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    io::Read,
+    time::{Duration, Instant},
+};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use csg::cloud::aws::Catalogue;
+use flate2::read::GzDecoder;
 use http::{Request, request::Parts};
 
 /// What boto3 sends with every call.
@@ -107,5 +112,58 @@ fn look_up(criterion: &mut Criterion) {
     calls.finish();
 }
 
-criterion_group!(benches, look_up);
+/// Each request that botocore makes for AWS's operations and SigV4 signs: host and call, the best of some rounds.
+fn every_call(_: &mut Criterion) {
+    const ROUNDS: u32 = 8;
+    const CALLS: u32 = 40;
+    let (catalogue, mut text) = (Catalogue::embedded(), String::new());
+    let packed: &[u8] = include_bytes!("../tests/fixtures/aws/requests.tsv.gz");
+    GzDecoder::new(packed).read_to_string(&mut text).unwrap();
+    let mut took: Vec<(Duration, &str)> = Vec::new();
+    for line in text.lines() {
+        let fields: Vec<_> = line.split('\t').collect();
+        let &[_, _, signs, region, method, host, target, amz_target, smithy, content_type, copy, body] = &fields[..]
+        else {
+            unreachable!("a line of the fixture: {line}");
+        };
+        if region == "*" {
+            continue;
+        }
+        let named = [
+            ("x-amz-target", amz_target),
+            ("smithy-protocol", smithy),
+            ("content-type", content_type),
+            ("x-amz-copy-source", copy),
+        ];
+        let mut parts = parts(host, &format!("{method} {target}"), ("x-amz-security-token", "t"));
+        for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
+            parts.headers.insert(name, value.parse().unwrap());
+        }
+        let call = || {
+            let known = catalogue.host(black_box(host)).unwrap();
+            let claim = known.claim(signs, region).unwrap();
+            black_box(claim.name(black_box(&parts), body.as_bytes(), |_| true).call.operation).is_some()
+        };
+        assert!(call(), "{line}");
+        let round = || {
+            let began = Instant::now();
+            (0..CALLS).for_each(|_| assert!(call()));
+            began.elapsed() / CALLS
+        };
+        took.push(((0..ROUNDS).map(|_| round()).min().unwrap(), line));
+    }
+    took.sort_unstable();
+    let at = |part: usize| took.get(took.len() * part / 1000).unwrap().0;
+    let slow = took.iter().filter(|(time, _)| *time >= Duration::from_micros(1)).count();
+    println!(
+        "{} calls: half in {:?}, 99 % in {:?}, the slowest in {:?}",
+        took.len(),
+        at(500),
+        at(990),
+        took.last().unwrap()
+    );
+    println!("a microsecond or more: {slow}");
+}
+
+criterion_group!(benches, look_up, every_call);
 criterion_main!(benches);

@@ -74,7 +74,8 @@ impl Found {
     /// Adds those in the query of a REST call: what is called an account or an owner (`domain-owner`, `accountId`,
     /// `meshOwner`), and ARNs; Lambda takes a function's without its beginning.
     pub(super) fn add_of_query(&mut self, query: &str) {
-        for (key, value) in form::pairs(query.as_bytes()) {
+        // An account's number has twelve digits.
+        for (key, value) in form::pairs(query.as_bytes()).filter(|(_, value)| value.len() >= 12) {
             let (Some(key), Some(value)) = (form::decode(key), form::decode(value)) else { continue };
             let (Ok(key), Ok(value)) = (std::str::from_utf8(&key), std::str::from_utf8(&value)) else { continue };
             let value = value.trim();
