@@ -1,6 +1,8 @@
 """Every refusal in every protocol: the SDK raises its typed error, with the message intact, and tries no second time."""
 
+import base64
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,11 +15,17 @@ from botocore import UNSIGNED
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.errorfactory import ClientExceptionsFactory
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.parsers import create_parser
 
 from harness.certificates import make_cloud_certificates
 from harness.clients import Way
 from harness.cloud import Key, StrictMoto
 from harness.gateway import Team
+from harness.paths import REPOSITORY
 from harness.spoken import ACCOUNT, EVERYTHING, OTHER_ACCOUNT, SERVICES, Call, Spoken, told, type_of
 
 NO_ACCESS = "Client is unknown or has no access to service"
@@ -464,3 +472,48 @@ def test_the_clouds_certificate_is_refused(spoken: Spoken, distrustful: Way, clo
     seen = len(cloud.verdicts())
     at_the_cloud(spoken, distrustful, "could not be reached: its certificate is not accepted")
     assert len(cloud.verdicts()) == seen
+
+
+# What botocore's parsers are called, by the catalogue's names.
+PARSERS = {
+    "Cbor": "smithy-rpc-v2-cbor",
+    "Ec2": "ec2",
+    "Json10": "json",
+    "Json11": "json",
+    "Query": "query",
+    "RestJson": "rest-json",
+    "RestXml": "rest-xml",
+}
+RENDERED = REPOSITORY / "tests/it/snapshots/it__errors__each_is_as_botocore_was_shown_it.snap"
+
+
+def test_each_that_can_be_rendered_is_read_by_botocore():
+    """Also those that can't be brought on here: a cloud that is silent for a quarter of an hour, an audit log that takes
+    nothing more, a credential that can't be used. tests/it/errors.rs holds the snapshot to what the gateway says."""
+    rows = [json.loads(line) for line in RENDERED.read_text().split("\n---\n", 1)[1].splitlines() if line]
+    # botocore has never spoken the CBOR of Kinesis from before Smithy's.
+    rows = [row for row in rows if row["protocol"] != "CBOR, of old"]
+    assert len(rows) == 23 * 11 and {row["protocol"] for row in rows} == set(PARSERS)
+    models, loader = {}, Loader()
+    for row in rows:
+        name = row["service"]
+        if name not in models:
+            model = ServiceModel(loader.load_service_model(name, "service-2"), name)
+            models[name] = model, ClientExceptionsFactory().create_client_exceptions(model)
+        model, exceptions = models[name]
+        operation = model.operation_model(model.operation_names[0])
+        for status in (403, 503):
+            answer = {
+                "status_code": status,
+                "headers": row["headers"],
+                "body": base64.b64decode(row["body"]),
+                "context": {},
+            }
+            parsed = create_parser(PARSERS[row["protocol"]]).parse(answer, operation.output_shape)
+            error = parsed["Error"]
+            raised = exceptions.from_code(error["Code"])(parsed, operation.name)
+            assert isinstance(raised, ClientError) and row["message"] in str(raised), (row, parsed)
+            # Services that spoke the query protocol before are known by their codes of then.
+            code = row["headers"].get("x-amzn-query-error", row["code"]).split(";")[0]
+            assert (error["Code"], error["Message"]) == (code, row["message"]), (row, parsed)
+            assert raised.response["ResponseMetadata"]["RequestId"] == "r-1", (row, parsed)
