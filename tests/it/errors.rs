@@ -158,7 +158,7 @@ fn each_is_as_botocore_was_shown_it() {
             "code": rendered.code,
             "message": refusal.to_string(),
         });
-        shown.push_str(&format!("{one}\n"));
+        shown.extend([one.to_string(), "\n".to_owned()]);
     }
     insta::assert_snapshot!(shown);
 }
