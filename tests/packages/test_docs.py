@@ -17,7 +17,7 @@ from harness.clients import without_presets
 from harness.cloud import REAL_KEY
 from harness.gateway import Gateway, Team
 from harness.machine import Machine
-from harness.pages import PAGES, Block, anchors, blocks, links, prints
+from harness.pages import PAGES, Block, anchors, blocks, in_sentences, links, prints
 from harness.paths import CLIENTS, CSG, REPOSITORY
 from harness.process import Process, wait_until
 from harness.visitor import Texts, visitor
@@ -281,6 +281,53 @@ def test_first_hour(running: Site):
     audit = running.run(of(DOCS / "first-hour.md", "person")[-1])
     for words in ("allowed", "refused", "ListTables", "revoke"):
         assert words in audit, audit
+
+
+# Commands of other programs that sentences name, and what of each is run on the machine: with names for what stands for one,
+# and with an editor that needs nobody.
+_EDIT = "SYSTEMD_EDITOR='sed -i 1i[Service]' script -qec 'systemctl edit csg.service' /dev/null"
+IN_PASSING = {
+    "chmod 640": "chmod 640 /etc/csg/csg.toml",
+    "chown root:csg": "chown root:csg /etc/csg/csg.toml",
+    "curl -v": "curl -v http://127.0.0.1:3128/healthz",
+    "curl http://GATEWAY:3128/cert/pem": f"curl -f http://{NAME}:3128/cert/pem",
+    "curl http://GATEWAY:3128/healthz": f"curl -f http://{NAME}:3128/healthz",
+    "curl http://gateway.example.com:3128/cert/pem": f"curl -f http://{NAME}:3128/cert/pem",
+    "getent hosts HOST": f"getent hosts {NAME}",
+    # A machine that knows its full name, as the installer of a system sees to.
+    "hostname --fqdn": 'echo "127.0.1.1 $(hostname).example.com $(hostname)" >> /etc/hosts && hostname --fqdn',
+    "ip address": "ip address",
+    "journalctl -u csg": "journalctl -u csg",
+    "journalctl -u csg CSG_REQUEST=…": "journalctl -u csg CSG_REQUEST=1",
+    "journalctl -x": "journalctl -x",
+    "ss -ltnp": "ss -ltnp | grep -q :3128",
+    "systemctl edit csg": _EDIT,
+    "systemctl edit csg.service": _EDIT,
+    "systemctl reload csg": "systemctl reload csg",
+    "systemctl reload csg.service": "systemctl reload csg.service",
+    "systemctl restart csg.service": "systemctl restart csg.service",
+    "systemctl stop csg.service csg.socket": "systemctl stop csg.service csg.socket && systemctl start csg.socket csg.service",
+    "./install.sh --help": f"{RELEASE}/install.sh --help",
+}
+# What builds takes long, and is run by the suites `release` and `setup_tabs`.
+BUILDS = {"cargo build --release", "cargo build --release --locked", "cargo run"}
+# As the reader of a page has them: not in the small Debian.
+OF_READERS = ("ip", "ss")
+
+
+def test_what_sentences_name_in_passing(running: Site):
+    """csg's own commands: the suite `release`."""
+    programs = {command.split()[0] for command in IN_PASSING.keys() | BUILDS}
+    named = {text for page in PAGES for text in in_sentences(page) if " " in text and text.split()[0] in programs}
+    # No program that they are the only ones to name, and none that is named no more.
+    assert named == IN_PASSING.keys() | BUILDS
+    for text in sorted(named - BUILDS):
+        command = ["sh", "-c", IN_PASSING[text]]
+        where = running.in_network(*command) if text.split()[0] in OF_READERS else running.machine.command(*command)
+        done = subprocess.run(where, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, f"{text}: {done.stdout}{done.stderr}"
+    healthy = ["curl", "-s", "-o", "/dev/null", "-f", "http://127.0.0.1:3128/healthz"]
+    wait_until(lambda: running.machine.attempt(*healthy).returncode == 0, 30, "the gateway")
 
 
 @pytest.mark.parametrize("page", AFTERWARDS, ids=lambda page: page.stem)
