@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Limited};
 use tokio::time::timeout;
 
 use super::{
-    Gateway,
+    Deps, Gateway,
     body::RequestBody,
     upstream::{Pool, causes, dial_error, in_origin_form},
 };
@@ -39,27 +39,30 @@ pub enum ErrandError {
 impl Gateway {
     /// Sends `request` to the cloud host that its URI names, and brings back the whole answer.
     pub async fn errand(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ErrandError> {
-        timeout(PATIENCE, self.run_errand(request)).await.unwrap_or(Err(ErrandError::TimedOut))
+        errand(&self.0, request).await
     }
+}
 
-    async fn run_errand(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ErrandError> {
-        let mut request = request.map(|body| RequestBody::Own(Some(body)));
-        // Nothing is kept for the next one, which may be days away.
-        let pool = Arc::new(Pool::new(&request.uri().host().unwrap_or_default().into(), 1));
-        in_origin_form(request.uri_mut());
-        let answer =
-            self.0.live.load_full().upstream.call(&pool, 0, request).await.map_err(|error| {
-                match dial_error(&error) {
-                    Some(dial) => ErrandError::Dial(dial.to_string()),
-                    None => ErrandError::Broken(causes(&error).last().map_or_else(String::new, ToString::to_string)),
-                }
-            })?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, LONGEST_ANSWER).collect().await;
-        let body = body.map_err(|error| {
-            let too_large = error.is::<http_body_util::LengthLimitError>();
-            if too_large { ErrandError::TooLarge } else { ErrandError::Broken(error.to_string()) }
-        })?;
-        Ok(Response::from_parts(head, body.to_bytes()))
-    }
+/// As [`Gateway::errand`].
+pub(super) async fn errand(deps: &Deps, request: Request<Bytes>) -> Result<Response<Bytes>, ErrandError> {
+    timeout(PATIENCE, run(deps, request)).await.unwrap_or(Err(ErrandError::TimedOut))
+}
+
+async fn run(deps: &Deps, request: Request<Bytes>) -> Result<Response<Bytes>, ErrandError> {
+    let mut request = request.map(|body| RequestBody::Own(Some(body)));
+    // Nothing is kept for the next one, which may be days away.
+    let pool = Arc::new(Pool::new(&request.uri().host().unwrap_or_default().into(), 1));
+    in_origin_form(request.uri_mut());
+    let called = deps.live.load_full().upstream.call(&pool, 0, request).await;
+    let answer = called.map_err(|error| match dial_error(&error) {
+        Some(dial) => ErrandError::Dial(dial.to_string()),
+        None => ErrandError::Broken(causes(&error).last().map_or_else(String::new, ToString::to_string)),
+    })?;
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, LONGEST_ANSWER).collect().await;
+    let body = body.map_err(|error| {
+        let too_large = error.is::<http_body_util::LengthLimitError>();
+        if too_large { ErrandError::TooLarge } else { ErrandError::Broken(error.to_string()) }
+    })?;
+    Ok(Response::from_parts(head, body.to_bytes()))
 }

@@ -13,7 +13,7 @@ use super::{
     intercept::{Intercepted, Target},
     ledger::Ledger,
     rejection::{Rejection, Stage},
-    resign::resign,
+    resign::{real_identity, resign},
     respond::respond,
     translate::translate,
     turn::Turn,
@@ -44,7 +44,11 @@ pub(super) async fn exchange(
         }
     };
     let dialect = permitted.dialect;
-    let signed = match resign(&deps, permitted, parts, upload, &mut ledger) {
+    let identity = match real_identity(&deps, &permitted).await {
+        Ok(identity) => identity,
+        Err(rejection) => return respond(&rejection, dialect, ledger),
+    };
+    let signed = match resign(&deps, permitted, identity.as_deref(), parts, upload, &mut ledger) {
         Ok(signed) => signed,
         Err(rejection) => return respond(&rejection, dialect, ledger),
     };

@@ -29,6 +29,7 @@ mod portal;
 mod rejection;
 mod resign;
 mod respond;
+mod roles;
 mod room;
 mod spool;
 mod stream;
@@ -52,7 +53,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use self::{ledger::CallIds, live::Live, workers::Workers};
+use self::{ledger::CallIds, live::Live, roles::Roles, workers::Workers};
 use crate::{
     audit::Sink,
     ca::LeafCache,
@@ -162,6 +163,7 @@ struct Deps {
     ids: CallIds,
     live: ArcSwap<Live>,
     retirement: Retirement,
+    roles: Roles,
     sink: Sink,
     /// Places for calls over HTTP/2.
     streams: Arc<Semaphore>,
@@ -203,6 +205,7 @@ impl Gateway {
             ids: CallIds::new(u64::from_be_bytes(start)),
             live: ArcSwap::from_pointee(live),
             retirement: Retirement::default(),
+            roles: Roles::new(),
             sink: parts.sink,
             streams,
             workers,

@@ -1,5 +1,7 @@
 //! Puts the real identity in the place of the client's: the same request, signed with the real key.
 
+use std::sync::Arc;
+
 use http::{Request, Version, header, request::Parts};
 
 use super::{
@@ -11,6 +13,7 @@ use super::{
     leash::Leash,
     ledger::Ledger,
     rejection::{Rejection, Stage},
+    roles,
     streamed::Streamed,
     upload::Upload,
     upstream,
@@ -18,6 +21,7 @@ use super::{
 };
 use crate::{
     cloud::{Refusal, aws},
+    model::CloudIdentity,
     sigv4::{self, Algorithm, PathStyle, Scope, Signing},
 };
 
@@ -27,10 +31,21 @@ pub(super) struct Signed {
     pub(super) leash: Leash,
 }
 
-/// Signs `permitted`, whose head is `parts` and whose body, if it is not held, comes from `upload`.
+/// The keys that `permitted` is to be signed with; none where it goes as it is.
+pub(super) async fn real_identity(
+    deps: &Arc<Deps>,
+    permitted: &Permitted<'_>,
+) -> Result<Option<Arc<CloudIdentity>>, Rejection> {
+    let Proof::Signature(_) = &permitted.proof else { return Ok(None) };
+    let source = permitted.live.identity.as_ref().ok_or_else(|| unavailable("its credential has no secret"))?;
+    roles::identity(deps, source).await.map(Some).map_err(unavailable)
+}
+
+/// Signs `permitted` with the keys of `identity`. Its head is `parts`, and whose body, if it is not held, comes from `upload`.
 pub(super) fn resign(
     deps: &Deps,
     permitted: Permitted<'_>,
+    identity: Option<&CloudIdentity>,
     mut parts: Parts,
     upload: Upload,
     ledger: &mut Ledger,
@@ -63,7 +78,7 @@ pub(super) fn resign(
         }
     };
     let claim = signature.claim();
-    let identity = live.identity.as_ref().ok_or_else(|| unavailable("its credential has no secret"))?;
+    let identity = identity.ok_or_else(|| unavailable("its credential has no secret"))?;
     let now = deps.clock.now();
     let today = match claim.scope.algorithm() {
         Algorithm::EcdsaP256 => Scope::asymmetric_at(now, claim.scope.region(), scope.signing_name()),

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::{
-    AccessKeyId, AccessRequestId, AccountId, CloudIdentity, CredentialId, EnvironmentId, Policy, ServiceId, UserName,
+    AccessKeyId, AccessRequestId, AccountId, CredentialId, EnvironmentId, IdentitySource, Policy, ServiceId, UserName,
 };
 use crate::{clock::Timestamp, secret::Secret};
 
@@ -45,14 +45,14 @@ pub struct LiveGrant {
     /// The grant.
     pub grant: Grant,
     /// The real identity behind it; none while the credential's secret can't be had.
-    pub identity: Option<Arc<CloudIdentity>>,
+    pub identity: Option<IdentitySource>,
     /// Set as soon as a newer snapshot no longer holds the grant as active: streams in flight end then.
     pub ended: Ended,
 }
 
 impl LiveGrant {
     /// `grant` as it is published after `before`: one that goes on keeps its flag, so that what is in flight goes on, too.
-    pub fn after(before: Option<&Self>, grant: Grant, identity: Option<Arc<CloudIdentity>>) -> Self {
+    pub fn after(before: Option<&Self>, grant: Grant, identity: Option<IdentitySource>) -> Self {
         let ended = match before {
             Some(live) if live.grant.active && grant.active => live.ended.clone(),
             _ => {

@@ -186,6 +186,15 @@ id!(
     |text| of(text, 1..=40, |c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
 );
 id!(
+    /// An IAM role by its full name.
+    RoleArn(Arc<str>),
+    "a role's ARN",
+    "of the form arn:aws:iam::123456789012:role/NAME",
+    r"^arn:aws(-[a-z0-9]+)*:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]{1,64}$",
+    "arn:aws:iam::123456789012:role/gateway",
+    |text| role_of(text).is_some()
+);
+id!(
     /// A cloud's service by the name its own tools use: for AWS, botocore's (`dynamodb`, `route53`).
     ServiceId(Arc<str>),
     "a service",
@@ -204,6 +213,39 @@ id!(
     |text| of(text, 1..=64, |c| c.is_ascii_alphanumeric() || "._-@".contains(c))
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
 );
+
+/// Partition, account, and the role's path and name.
+fn role_of(arn: &str) -> Option<(&str, AccountId, &str)> {
+    let mut parts = arn.splitn(6, ':');
+    let is = |part: Option<&str>, text: &str| part.filter(|part| *part == text).map(drop);
+    is(parts.next(), "arn")?;
+    let partition = parts.next().filter(|name| *name == "aws" || name.starts_with("aws-") && slug(name))?;
+    is(parts.next(), "iam")?;
+    is(parts.next(), "")?;
+    let account = AccountId::new(parts.next()?).ok()?;
+    let role = parts.next()?.strip_prefix("role/")?;
+    let (path, name) = role.rsplit_once('/').map_or((None, role), |(path, name)| (Some(path), name));
+    let fits = of(name, 1..=64, |c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c))
+        && path.is_none_or(|path| of(path, 1..=510, |c| c.is_ascii_graphic()));
+    fits.then_some((partition, account, role))
+}
+
+impl RoleArn {
+    /// The partition it is of: `aws`.
+    pub fn partition(&self) -> &str {
+        role_of(&self.0).map_or("", |(partition, ..)| partition)
+    }
+
+    /// The account it is of.
+    pub fn account(&self) -> Option<AccountId> {
+        role_of(&self.0).map(|(_, account, _)| account)
+    }
+
+    /// Its name, without the path.
+    pub fn role_name(&self) -> &str {
+        role_of(&self.0).map_or("", |(.., role)| role.rsplit('/').next().unwrap_or(role))
+    }
+}
 
 impl CloudId {
     /// Amazon Web Services.
@@ -231,5 +273,25 @@ mod tests {
             assert!(UserName::new(text).is_err(), "{text}");
         }
         assert!(serde_json::from_str::<EnvironmentId>("\"A\"").is_err());
+        let role = RoleArn::new("arn:aws-us-gov:iam::123456789012:role/teams/a/gateway").unwrap();
+        let account = role.account().unwrap();
+        assert_eq!((role.partition(), account.as_str(), role.role_name()), ("aws-us-gov", "123456789012", "gateway"));
+        assert!(RoleArn::new("arn:aws:iam::123456789012:role/gateway").is_ok());
+        for text in [
+            "arn:aws:iam::123456789012:user/gateway",
+            "arn:aws:iam::12345:role/gateway",
+            "arn:aws:iam:eu-west-1:123456789012:role/gateway",
+            "arn:aws:sts::123456789012:assumed-role/gateway/x",
+            "arn:evil:iam::123456789012:role/gateway",
+            "arn:awsome:iam::123456789012:role/gateway",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::123456789012:role//gateway",
+            "arn:aws:iam::123456789012:role/a b/gateway",
+            "arn:aws:iam::123456789012:role/gate way",
+            "arn:aws:iam::123456789012:role/gateway\n",
+            " arn:aws:iam::123456789012:role/gateway",
+        ] {
+            assert!(RoleArn::new(text).is_err(), "{text}");
+        }
     }
 }

@@ -16,12 +16,13 @@ pub mod workflow_event;
 pub use access_request::{AccessRequest, Action, Status};
 pub use call::{Accounts, Auth, Call, Creates, Names, Operation, Twins};
 pub use call_record::{CallRecord, Outcome};
-pub use credential::{Checked, CloudIdentity, Credential, Principal};
+pub use credential::{AssumedRole, Checked, CloudIdentity, Credential, IdentitySource, Keys, Principal, RoleSession};
 pub use environment::Environment;
 pub use grant::{Ended, Grant, LiveGrant};
 pub use host_pattern::HostPattern;
 pub use ids::{
-    AccessKeyId, AccessRequestId, AccountId, CloudId, CredentialId, EnvironmentId, PolicyGroupId, ServiceId, UserName,
+    AccessKeyId, AccessRequestId, AccountId, CloudId, CredentialId, EnvironmentId, PolicyGroupId, RoleArn, ServiceId,
+    UserName,
 };
 pub use people::{Permission, Role, RoleAssignment, User};
 pub use policy_group::{Conditions, Pattern, Policy, PolicyGroup, PolicyStatus, Rule, RuleType};

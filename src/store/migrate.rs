@@ -23,6 +23,7 @@ const STEPS: [Step; CURRENT as usize - 1] = [
     index_access_requests,
     index_people_and_tokens,
     know_policy_groups,
+    know_roles_and_wishes,
     #[cfg(feature = "next-schema")]
     know_what_is_to_come,
 ];
@@ -62,6 +63,13 @@ fn index_people_and_tokens(writer: &mut Writer) -> Result<(), Error> {
 /// break them, and must not open the database.
 #[expect(clippy::unnecessary_wraps, reason = "a step as any other")]
 fn know_policy_groups(_: &mut Writer) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Schema 5 has credentials that are roles, and policy groups that were asked for. Old records fit; but a version that does
+/// not know of them can't read the ones, and would forget the others.
+#[expect(clippy::unnecessary_wraps, reason = "a step as any other")]
+fn know_roles_and_wishes(_: &mut Writer) -> Result<(), Error> {
     Ok(())
 }
 

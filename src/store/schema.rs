@@ -6,10 +6,10 @@ use super::{Error, Place, Read, SealError, Sealed, Sealer, Table, Writer};
 
 /// The schema that this program reads and writes. A change that old records do not fit needs a step in `migrate`.
 #[cfg(not(feature = "next-schema"))]
-pub(super) const CURRENT: u32 = 4;
+pub(super) const CURRENT: u32 = 5;
 /// That of a version to come, for tests of upgrades; nothing that is shipped has it.
 #[cfg(feature = "next-schema")]
-pub(super) const CURRENT: u32 = 4 + 1;
+pub(super) const CURRENT: u32 = 5 + 1;
 
 /// The schema of the database.
 pub(super) const SCHEMA: Table<(), u32> = Table::new("schema");

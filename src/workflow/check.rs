@@ -7,15 +7,17 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::{CredentialAdministrator, CredentialChange, Error, NewCredential, Workflow, credentials, grants};
+use super::{
+    CredentialAdministrator, CredentialChange, Error, NewCredential, NewKeys, Workflow, credentials, grants, roles,
+};
 use crate::{
     cloud::CheckError,
-    model::{Checked, CloudIdentity, Credential, CredentialId, Principal},
+    model::{Checked, CloudIdentity, Credential, CredentialId, IdentitySource, Keys, Principal},
     store::{Read as _, tables::credentials::CREDENTIALS},
 };
 
-/// Asks the cloud whose a credential is. Blocks, but not for ever.
-pub type Checker = Arc<dyn Fn(&CloudIdentity) -> Result<Principal, CheckError> + Send + Sync>;
+/// Asks the cloud whose a credential is; a role is assumed anew for that. Blocks, but not for ever.
+pub type Checker = Arc<dyn Fn(&IdentitySource) -> Result<Principal, CheckError> + Send + Sync>;
 
 /// So many wait for the cloud at once: each holds a thread.
 const AT_ONCE: usize = 4;
@@ -38,7 +40,7 @@ impl Workflow {
         let _ = self.0.check.checker.set(checker);
     }
 
-    fn check(&self, identity: &CloudIdentity) -> Result<Checked, Error> {
+    fn check(&self, identity: &IdentitySource) -> Result<Checked, Error> {
         let check = &self.0.check;
         let busy = |_| Error::Throttled { retry_after: Duration::from_secs(5) };
         let _place = check.places.try_acquire().map_err(busy)?;
@@ -54,8 +56,8 @@ impl CredentialAdministrator<'_> {
     /// Asks the cloud whose the credential is, and keeps what it says.
     pub fn test(&self, id: &CredentialId) -> Result<Credential, Error> {
         let workflow = self.workflow();
-        let record = workflow.read()?.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?;
-        let identity = grants::unseal_identity(workflow.0.store.sealer(), &record)?;
+        let sealer = workflow.0.store.sealer();
+        let identity = grants::identity(&workflow.read()?, sealer, id, self.user())?;
         let found = workflow.check(&identity);
         // A place that was not free says nothing of the credential.
         if let Err(error @ Error::Throttled { .. }) = found {
@@ -63,8 +65,8 @@ impl CredentialAdministrator<'_> {
         }
         let changed = self.act(|tx| {
             let mut kept = tx.writer.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?;
-            if kept.secret_access_key != record.secret_access_key {
-                return Err(Error::conflict("the secret was replaced meanwhile: test it again"));
+            if grants::identity(tx.writer, tx.sealer, id, self.user())?.fingerprint() != identity.fingerprint() {
+                return Err(Error::conflict("what it is made of was replaced meanwhile: test it again"));
             }
             let said = match &found {
                 Ok(checked) => {
@@ -83,25 +85,45 @@ impl CredentialAdministrator<'_> {
     /// Adds a credential that the cloud takes.
     pub fn create_checked(&self, new: &NewCredential) -> Result<Credential, Error> {
         self.checks_of(new)?;
-        let checked = self.workflow().check(&CloudIdentity {
-            access_key_id: new.access_key_id.clone(),
-            secret_access_key: new.secret_access_key.clone(),
-            session_token: new.session_token.clone(),
-        })?;
+        let checked = self.workflow().check(&self.identity_of(new)?)?;
         self.keep(new, Some(&checked))
     }
 
-    /// As [`CredentialAdministrator::change`], but a new secret must be one that the cloud takes, and of the account
+    fn identity_of(&self, new: &NewCredential) -> Result<IdentitySource, Error> {
+        match new.keys.clone() {
+            NewKeys::Role(role) => {
+                let (workflow, reader) = (self.workflow(), self.workflow().read()?);
+                // Looked at before AWS is asked, and again when it is kept.
+                roles::check_source(&reader, &new.cloud, None, &role)?;
+                grants::assuming(&reader, workflow.0.store.sealer(), &role, self.user())
+            }
+            NewKeys::Static { access_key_id, secret_access_key, session_token } => {
+                let keys = CloudIdentity { access_key_id, secret_access_key, session_token };
+                Ok(IdentitySource::Keys(Arc::new(keys)))
+            }
+        }
+    }
+
+    /// As [`CredentialAdministrator::change`], but another key or role must be one that the cloud takes, and of the account
     /// that the credential was of.
     pub fn change_checked(&self, id: &CredentialId, change: &CredentialChange) -> Result<Credential, Error> {
-        let Some(secret) = &change.secret_access_key else { return self.change(id, change) };
         self.checks_of_change(change)?;
         let before = self.workflow().read()?.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?.credential;
-        let checked = self.workflow().check(&CloudIdentity {
-            access_key_id: change.access_key_id.clone().unwrap_or(before.access_key_id),
-            secret_access_key: secret.clone(),
-            session_token: change.session_token.clone(),
-        })?;
+        change.fits(&before.keys)?;
+        let identity = match (&before.keys, &change.secret_access_key, change.role(&before.keys)) {
+            (Keys::Role(_), _, Some(role)) => {
+                let (workflow, reader) = (self.workflow(), self.workflow().read()?);
+                roles::check_whole(&reader, &before.cloud, Some(id), &role)?;
+                grants::assuming(&reader, workflow.0.store.sealer(), &role, self.user())?
+            }
+            (Keys::Static { access_key_id }, Some(secret), _) => IdentitySource::Keys(Arc::new(CloudIdentity {
+                access_key_id: change.access_key_id.as_ref().unwrap_or(access_key_id).clone(),
+                secret_access_key: secret.clone(),
+                session_token: change.session_token.clone(),
+            })),
+            _ => return self.change(id, change),
+        };
+        let checked = self.workflow().check(&identity)?;
         let account = |checked: &Checked| checked.principal.account;
         match before.checked.as_ref().map(account).filter(|before| *before != checked.principal.account) {
             Some(before) => Err(Error::OtherAccount { before, found: account(&checked) }),
@@ -133,7 +155,8 @@ mod tests {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&shown);
         fixture.workflow.check_with(Arc::new(move |identity| {
-            seen.lock().unwrap().push(identity.secret_access_key.expose().to_owned());
+            let IdentitySource::Keys(keys) = identity else { panic!("{identity:?}") };
+            seen.lock().unwrap().push(keys.secret_access_key.expose().to_owned());
             Ok(principal("123456789012"))
         }));
         let root = fixture.person("root", &[(Role::Admin, None)]);

@@ -1,14 +1,14 @@
 //! Real cloud credentials. Their secrets go in and never come out, but to the data plane.
 
 use super::{
-    Caller, Error, Page, PageRequest, Transaction, Workflow,
-    caller::demand,
-    error::Checks,
-    random, requests,
-    transaction::{Act, Touched},
+    Caller, Error, Page, PageRequest, Transaction, Workflow, caller::demand, error::Checks, random, requests, roles,
+    transaction::Act,
 };
 use crate::{
-    model::{Checked, CloudId, Credential, CredentialId, EnvironmentId, Permission, User},
+    model::{
+        AssumedRole, Checked, CloudId, Credential, CredentialId, EnvironmentId, Keys, Permission, RoleArn, User,
+        UserName,
+    },
     secret::Secret,
     store::{
         self, Order, Read, Sealed, Sealer, Span,
@@ -31,17 +31,29 @@ pub struct NewCredential {
     pub name: String,
     /// The cloud it is for.
     pub cloud: CloudId,
-    /// The real access key id.
-    pub access_key_id: String,
-    /// The real secret access key.
-    pub secret_access_key: Secret,
-    /// The session token, if it is a temporary one.
-    pub session_token: Option<Secret>,
+    /// How it comes by its keys.
+    pub keys: NewKeys,
     /// Where it may be picked at approval.
     pub environments: Vec<EnvironmentId>,
 }
 
-/// What is to change; what is none stays.
+/// How a credential that is to be added comes by its keys.
+#[derive(Clone, Debug)]
+pub enum NewKeys {
+    /// The gateway is to assume a role.
+    Role(AssumedRole),
+    /// As given.
+    Static {
+        /// The real access key id.
+        access_key_id: String,
+        /// The real secret access key.
+        secret_access_key: Secret,
+        /// The session token, if it is a temporary one.
+        session_token: Option<Secret>,
+    },
+}
+
+/// What is to change; what is none stays. A key does not become a role, nor a role a key.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialChange {
     /// The name that people read.
@@ -52,6 +64,14 @@ pub struct CredentialChange {
     pub secret_access_key: Option<Secret>,
     /// Another session token; only together with the secret.
     pub session_token: Option<Secret>,
+    /// Another role.
+    pub role_arn: Option<RoleArn>,
+    /// Another credential that assumes the role.
+    pub source_credential: Option<CredentialId>,
+    /// Another external id, or none any more.
+    pub external_id: Option<Option<String>>,
+    /// Another length of the role's sessions, in seconds.
+    pub session_seconds: Option<u32>,
     /// Where it may be picked at approval.
     pub environments: Option<Vec<EnvironmentId>>,
 }
@@ -104,6 +124,11 @@ impl CredentialAdministrator<'_> {
         self.keep(new, None)
     }
 
+    /// Who has the handle.
+    pub(super) fn user(&self) -> &UserName {
+        &self.caller.user.name
+    }
+
     pub(super) fn workflow(&self) -> &Workflow {
         &self.caller.workflow
     }
@@ -113,26 +138,38 @@ impl CredentialAdministrator<'_> {
         checks.text(&new.name, LONGEST_NAME, "name");
         let known = self.caller.workflow.0.services.contains_key(&new.cloud);
         checks.require(known, "cloud", "must be a cloud that this gateway knows");
-        check_key(&mut checks, &new.access_key_id);
-        check_secrets(&mut checks, &new.secret_access_key, new.session_token.as_ref());
+        match &new.keys {
+            NewKeys::Role(role) => roles::check(&mut checks, role),
+            NewKeys::Static { access_key_id, secret_access_key, session_token } => {
+                check_key(&mut checks, access_key_id);
+                check_secrets(&mut checks, secret_access_key, session_token.as_ref());
+            }
+        }
         checks.done()
     }
 
     pub(super) fn keep(&self, new: &NewCredential, checked: Option<&Checked>) -> Result<Credential, Error> {
         self.act(|tx| {
             let id = CredentialId::new(random::id(tx.now)?).map_err(|_| Error::Random)?;
+            let (secret_access_key, session_token) = match &new.keys {
+                NewKeys::Role(role) => {
+                    roles::check_source(tx.writer, &new.cloud, None, role)?;
+                    (None, None)
+                }
+                NewKeys::Static { secret_access_key, session_token, .. } => {
+                    seal(tx.sealer, &id, secret_access_key, session_token.as_ref())?
+                }
+            };
             let credential = Credential {
                 id: id.clone(),
                 name: new.name.clone(),
                 cloud: new.cloud.clone(),
-                access_key_id: new.access_key_id.clone(),
+                keys: new.keys.kept(),
                 environments: checked_environments(tx, &new.environments)?,
                 created_at: tx.now,
                 checked: checked.cloned(),
             };
-            let (secret, token) = seal(tx.sealer, &id, &new.secret_access_key, new.session_token.as_ref())?;
-            let record =
-                CredentialRecord { credential: credential.clone(), secret_access_key: secret, session_token: token };
+            let record = CredentialRecord { credential: credential.clone(), secret_access_key, session_token };
             tx.writer.put(&CREDENTIALS, &id, &record)?;
             record_act(tx, "credential.create", &credential, None)?;
             Ok(credential)
@@ -176,16 +213,24 @@ impl CredentialAdministrator<'_> {
                 record.credential.name = name;
                 changed.push("name");
             }
+            change.fits(&record.credential.keys)?;
             if let Some(secret) = &change.secret_access_key {
                 (record.secret_access_key, record.session_token) =
                     seal(tx.sealer, id, secret, change.session_token.as_ref())?;
-                if let Some(key) = &change.access_key_id {
-                    record.credential.access_key_id.clone_from(key);
+                if let Some(access_key_id) = change.access_key_id.clone() {
+                    record.credential.keys = Keys::Static { access_key_id };
                 }
                 // What was known of the key before says nothing of this one.
                 record.credential.checked = checked.cloned();
-                tx.touched.push(Touched::Credential(id.clone()));
+                roles::touch(tx, id)?;
                 changed.push("secret");
+            }
+            if let Some(role) = change.role(&record.credential.keys) {
+                roles::check_whole(tx.writer, &record.credential.cloud, Some(id), &role)?;
+                record.credential.keys = Keys::Role(role);
+                record.credential.checked = checked.cloned();
+                roles::touch(tx, id)?;
+                changed.push("role");
             }
             if let Some(environments) = &change.environments {
                 let next = checked_environments(tx, environments)?;
@@ -208,6 +253,7 @@ impl CredentialAdministrator<'_> {
         self.act(|tx| {
             let record = tx.writer.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?;
             requests::refuse_if_credential_in_use(tx, id, &[])?;
+            roles::refuse_if_source(tx, id)?;
             tx.writer.remove(&CREDENTIALS, id)?;
             record_act(tx, "credential.delete", &record.credential, None)
         })
@@ -218,6 +264,58 @@ impl CredentialAdministrator<'_> {
             demand(me, Permission::CredentialsManage, None)?;
             work(tx)
         })
+    }
+}
+
+impl NewKeys {
+    /// What is kept of them, secrets aside.
+    pub(super) fn kept(&self) -> Keys {
+        match self {
+            Self::Role(role) => Keys::Role(role.clone()),
+            Self::Static { access_key_id, .. } => Keys::Static { access_key_id: access_key_id.clone() },
+        }
+    }
+}
+
+impl CredentialChange {
+    /// Is it of what such keys have?
+    pub(super) fn fits(&self, keys: &Keys) -> Result<(), Error> {
+        let mut checks = Checks::default();
+        let is_role = keys.role().is_some();
+        let of_keys = [
+            ("access_key_id", self.access_key_id.is_some()),
+            ("secret_access_key", self.secret_access_key.is_some()),
+            ("session_token", self.session_token.is_some()),
+        ];
+        let of_roles = [
+            ("role_arn", self.role_arn.is_some()),
+            ("source_credential", self.source_credential.is_some()),
+            ("external_id", self.external_id.is_some()),
+            ("session_duration", self.session_seconds.is_some()),
+        ];
+        for (field, given) in of_keys {
+            checks.require(
+                !(given && is_role),
+                field,
+                "must not be given: the gateway assumes a role for this credential",
+            );
+        }
+        for (field, given) in of_roles {
+            checks.require(!given || is_role, field, "must not be given: this credential is a key");
+        }
+        checks.done()
+    }
+
+    /// The role as it is to be; none if it stays, or the keys are none of a role.
+    pub(super) fn role(&self, keys: &Keys) -> Option<AssumedRole> {
+        let before = keys.role()?;
+        let role = AssumedRole {
+            role_arn: self.role_arn.as_ref().unwrap_or(&before.role_arn).clone(),
+            source_credential: self.source_credential.as_ref().unwrap_or(&before.source_credential).clone(),
+            external_id: self.external_id.as_ref().unwrap_or(&before.external_id).clone(),
+            session_seconds: self.session_seconds.unwrap_or(before.session_seconds),
+        };
+        Some(role).filter(|role| role != before)
     }
 }
 
@@ -298,10 +396,10 @@ fn seal(
     id: &CredentialId,
     secret: &Secret,
     session_token: Option<&Secret>,
-) -> Result<(Sealed, Option<Sealed>), store::Error> {
+) -> Result<(Option<Sealed>, Option<Sealed>), store::Error> {
     let token =
         session_token.map(|token| sealer.seal(&session_token_place(id), token.expose().as_bytes())).transpose()?;
-    Ok((sealer.seal(&secret_place(id), secret.expose().as_bytes())?, token))
+    Ok((Some(sealer.seal(&secret_place(id), secret.expose().as_bytes())?), token))
 }
 
 pub(super) fn record_act(

@@ -6,13 +6,13 @@ use tempfile::TempDir;
 
 use super::{
     AccessRequestView, Approval, Caller, Error, KnownServices, NewAccessRequest, NewCredential, NewEnvironment,
-    Workflow, caller::TokenOf,
+    NewKeys, Workflow, caller::TokenOf,
 };
 use crate::{
     clock::{Clock, Timestamp},
     model::{
-        AccessKeyId, AccessRequestId, CloudId, Credential, EnvironmentId, LiveGrant, Publisher, Role, RoleAssignment,
-        ServiceId, User, UserName,
+        AccessKeyId, AccessRequestId, CloudId, CloudIdentity, Credential, EnvironmentId, IdentitySource, LiveGrant,
+        Publisher, Role, RoleAssignment, ServiceId, User, UserName,
     },
     secret::Secret,
     store::{
@@ -75,9 +75,11 @@ impl Fixture {
         let new = NewCredential {
             name: key.into(),
             cloud: CloudId::aws(),
-            access_key_id: format!("AKIA{key:0>16}"),
-            secret_access_key: Secret::new(format!("secret-of-{key}")),
-            session_token: None,
+            keys: NewKeys::Static {
+                access_key_id: format!("AKIA{key:0>16}"),
+                secret_access_key: Secret::new(format!("secret-of-{key}")),
+                session_token: None,
+            },
             environments: environments.iter().map(|slug| env(slug)).collect(),
         };
         self.person("root", &[(Role::Admin, None)]).credential_administrator().unwrap().create(&new).unwrap()
@@ -98,6 +100,14 @@ impl Fixture {
             assert_eq!(live.grant.active, live.identity.is_some());
             live.grant.active
         })
+    }
+}
+
+/// The keys behind a grant, which are no role's.
+pub(super) fn keys(live: &LiveGrant) -> CloudIdentity {
+    match live.identity.as_ref().unwrap() {
+        IdentitySource::Keys(keys) => CloudIdentity::clone(keys),
+        IdentitySource::Role(role) => panic!("{role:?}"),
     }
 }
 

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     model::{
-        AccessKeyId, AccessRequest, AccessRequestId, CloudIdentity, CredentialId, Grant, LiveGrant, Policy,
-        PolicyGroupId, PolicyStatus, Snapshot, Status,
+        AccessKeyId, AccessRequest, AccessRequestId, AssumedRole, CloudIdentity, CredentialId, Grant, IdentitySource,
+        Keys, LiveGrant, Policy, PolicyGroupId, PolicyStatus, RoleSession, Snapshot, Status, UserName,
     },
     secret::Secret,
     store::{
@@ -85,7 +85,7 @@ struct Build<'a, R> {
     read: &'a R,
     sealer: &'a Sealer,
     now: Timestamp,
-    identities: HashMap<CredentialId, Option<Arc<CloudIdentity>>>,
+    identities: HashMap<(CredentialId, UserName), Option<IdentitySource>>,
     rules: HashMap<PolicyGroupId, Option<Arc<[Policy]>>>,
 }
 
@@ -127,7 +127,7 @@ impl<'a, R: Read> Build<'a, R> {
                 policies: rules.clone().unwrap_or_default(),
                 credential: credential.clone(),
             };
-            let identity = if active { self.identity(credential)? } else { None };
+            let identity = if active { self.identity(credential, &request.requested_by)? } else { None };
             let live = LiveGrant::after(before.grants.get(&key_id).map(AsRef::as_ref), grant, identity);
             snapshot.grants.insert(key_id, Arc::new(live));
         }
@@ -149,22 +149,22 @@ impl<'a, R: Read> Build<'a, R> {
         Ok(rules)
     }
 
-    fn identity(&mut self, id: &CredentialId) -> Result<Option<Arc<CloudIdentity>>, Error> {
-        if let Some(known) = self.identities.get(id) {
+    /// What calls of `user` are signed with; none if a secret can't be unsealed: such keys do not work, all others do.
+    fn identity(&mut self, id: &CredentialId, user: &UserName) -> Result<Option<IdentitySource>, Error> {
+        let place = (id.clone(), user.clone());
+        if let Some(known) = self.identities.get(&place) {
             return Ok(known.clone());
         }
-        let identity = self.read.find(&CREDENTIALS, id)?.and_then(|record| {
-            let session_token = match &record.session_token {
-                Some(sealed) => Some(self.secret(&credentials::session_token_place(id), Some(sealed))?),
-                None => None,
-            };
-            Some(Arc::new(CloudIdentity {
-                access_key_id: record.credential.access_key_id,
-                secret_access_key: self.secret(&credentials::secret_place(id), Some(&record.secret_access_key))?,
-                session_token,
-            }))
-        });
-        self.identities.insert(id.clone(), identity.clone());
+        let identity = match identity(self.read, self.sealer, id, user) {
+            Ok(found) => Some(found),
+            Err(Error::NotFound(_)) => None,
+            Err(Error::Storage(store::Error::Seal(error))) => {
+                tracing::error!(table = CREDENTIALS.name(), record = %id, %error, "a secret can't be read");
+                None
+            }
+            Err(other) => return Err(other),
+        };
+        self.identities.insert(place, identity.clone());
         Ok(identity)
     }
 
@@ -186,13 +186,41 @@ fn is_active(request: &AccessRequest, key: &AccessKeyRecord, now: Timestamp) -> 
         && request.expires_at.is_none_or(|end| end > now)
 }
 
-/// The identity that a credential stands for.
-pub(super) fn unseal_identity(sealer: &Sealer, record: &CredentialRecord) -> Result<CloudIdentity, store::Error> {
+/// Where a credential's keys come from, for calls of `user`.
+pub(super) fn identity(
+    read: &impl Read,
+    sealer: &Sealer,
+    id: &CredentialId,
+    user: &UserName,
+) -> Result<IdentitySource, Error> {
+    let record = read.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?;
+    match &record.credential.keys {
+        // It ends: no role leads back to itself.
+        Keys::Role(role) => assuming(read, sealer, role, user),
+        Keys::Static { access_key_id } => {
+            Ok(IdentitySource::Keys(Arc::new(unseal_keys(sealer, &record, access_key_id)?)))
+        }
+    }
+}
+
+/// The session of a role in which `user`'s calls are made.
+pub(super) fn assuming(
+    read: &impl Read,
+    sealer: &Sealer,
+    role: &AssumedRole,
+    user: &UserName,
+) -> Result<IdentitySource, Error> {
+    let source = identity(read, sealer, &role.source_credential, user)?;
+    Ok(IdentitySource::Role(Arc::new(RoleSession::of(role.clone(), source, user))))
+}
+
+fn unseal_keys(sealer: &Sealer, record: &CredentialRecord, access_key_id: &str) -> Result<CloudIdentity, store::Error> {
     let id = &record.credential.id;
+    let secret = record.secret_access_key.as_ref().ok_or(SealError::Broken)?;
     let token = record.session_token.as_ref();
     Ok(CloudIdentity {
-        access_key_id: record.credential.access_key_id.clone(),
-        secret_access_key: unseal_text(sealer, &credentials::secret_place(id), &record.secret_access_key)?,
+        access_key_id: access_key_id.to_owned(),
+        secret_access_key: unseal_text(sealer, &credentials::secret_place(id), secret)?,
         session_token: token
             .map(|token| unseal_text(sealer, &credentials::session_token_place(id), token))
             .transpose()?,

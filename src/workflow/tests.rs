@@ -3,7 +3,7 @@
 use std::{sync::Barrier, time::Duration};
 
 use super::{
-    fixture::{DAY, Fixture, approval, approve, env, submit, user, wish},
+    fixture::{DAY, Fixture, approval, approve, env, keys, submit, user, wish},
     *,
 };
 use crate::{
@@ -149,7 +149,7 @@ fn access_lives_from_the_one_look_at_the_secret_until_it_is_revoked() {
     let live = fixture.grant(&revealed.access_key_id).unwrap();
     assert!(live.grant.active && live.grant.secret_access_key == revealed.secret_access_key);
     assert_eq!((&live.grant.user, &live.grant.credential), (&user("dora"), &credential.id));
-    assert_eq!(live.identity.as_ref().unwrap().secret_access_key, Secret::new("secret-of-1"));
+    assert_eq!(keys(&live).secret_access_key, Secret::new("secret-of-1"));
     assert!(matches!(dora.owner(&id).unwrap().reveal(), Err(Error::Gone(_))));
     let after = dora.access_request(&id).unwrap();
     assert_eq!((after.request.status, after.secret_available), (Status::Active, false));
@@ -420,7 +420,7 @@ fn a_replaced_credential_takes_effect_without_ending_anything() {
         ..CredentialChange::default()
     };
     administrator.change(&credential.id, &change).unwrap();
-    let identity = fixture.grant(&key).unwrap().identity.clone().unwrap();
+    let identity = keys(&fixture.grant(&key).unwrap());
     assert_eq!(identity.secret_access_key, Secret::new("another"));
     assert_eq!(identity.session_token, Some(Secret::new("token")));
     assert!(!live.ended.is_set());

@@ -107,7 +107,7 @@ const INTERNAL: &[(&str, &[&str])] = &[
             "a size such as \"16MiB\"",
             "a text in quotes",
             "a text in quotes or a section",
-            "account, ARN and user id are missing or do not fit together",
+            "what it should tell is missing or does not fit together",
             "an access key id",
             "an access request id",
             "an account id",

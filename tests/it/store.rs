@@ -8,12 +8,15 @@ use std::{collections::BTreeSet, fs, path::Path};
 use csg::{
     clock::{Clock, Timestamp},
     cloud::aws::Catalogue,
-    model::{CloudId, Conditions, EnvironmentId, PolicyStatus, Publisher, RuleType, ServiceId, Status, User, UserName},
+    model::{
+        AssumedRole, CloudId, Conditions, EnvironmentId, IdentitySource, Keys, PolicyStatus, Publisher, RoleArn,
+        RuleType, ServiceId, Status, User, UserName,
+    },
     secret::Secret,
     store::{Draft, Item, MasterKey, Store},
     workflow::{
-        AccessRequestView, Approval, Caller, Error, NewPolicy, NewPolicyGroup, Origin, Page, PageRequest,
-        RequestFilter, UserChange, Workflow,
+        AccessRequestView, Approval, Caller, Error, NewCredential, NewKeys, NewPolicy, NewPolicyGroup, Origin, Page,
+        PageRequest, RequestFilter, UserChange, Workflow,
     },
 };
 
@@ -158,6 +161,40 @@ fn access_of_a_database_of_schema_3_has_no_policy_group_and_new_access_can_have_
     assert_eq!(working(&workflow), [0, 1]);
     drop((root, anna, dora, workflow));
     assert_eq!(working(&open_at(&directory.path().join("csg.redb"))), [0, 1]);
+}
+
+#[test]
+fn a_key_of_a_database_of_schema_4_can_assume_roles_and_its_access_goes_on() {
+    let (directory, workflow) = open(4);
+    let root = sign_in(&workflow, "root");
+    let found = root.credentials(None, &PageRequest::default()).unwrap().items.remove(0);
+    assert_eq!(found.keys, Keys::Static { access_key_id: "ASIAEXAMPLEEXAMPLE01".into() });
+    let behind = |workflow: &Workflow| {
+        let snapshot = workflow.subscribe().load().clone();
+        let live = snapshot.grants.values().next().unwrap();
+        let IdentitySource::Keys(keys) = live.identity.as_ref().unwrap() else { panic!("no keys") };
+        let token = keys.session_token.as_ref().unwrap().expose().to_owned();
+        (live.grant.active, live.grant.policies.len(), keys.secret_access_key.expose().to_owned(), token)
+    };
+    let expected = (true, 1, "the-real-secret".to_owned(), "a-token".to_owned());
+    assert_eq!(behind(&workflow), expected);
+    let role = AssumedRole {
+        role_arn: RoleArn::new("arn:aws:iam::123456789012:role/gateway").unwrap(),
+        source_credential: found.id,
+        external_id: None,
+        session_seconds: 3600,
+    };
+    let new = NewCredential {
+        name: "a role".into(),
+        cloud: CloudId::aws(),
+        keys: NewKeys::Role(role.clone()),
+        environments: vec![EnvironmentId::new("dev").unwrap()],
+    };
+    let made = root.credential_administrator().unwrap().create(&new).unwrap().id;
+    drop((root, workflow));
+    let workflow = open_at(&directory.path().join("csg.redb"));
+    assert_eq!(sign_in(&workflow, "root").credential(&made).unwrap().keys, Keys::Role(role));
+    assert_eq!(behind(&workflow), expected);
 }
 
 /// `schema-99.redb`, for tests of what a database of a version to come is answered with: nothing but its schema.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::{
     clock::Timestamp,
     model::{
-        AccessKeyId, AccessRequestId, AccountId, CloudIdentity, CredentialId, EnvironmentId, Grant, LiveGrant, Policy,
-        Publisher, ServiceId, Snapshot, UserName,
+        AccessKeyId, AccessRequestId, AccountId, AssumedRole, CloudIdentity, CredentialId, EnvironmentId, Grant,
+        IdentitySource, LiveGrant, Policy, Publisher, RoleSession, ServiceId, Snapshot, UserName,
     },
     secret::Secret,
 };
@@ -36,6 +36,16 @@ struct One {
     policies: Arc<[Policy]>,
     credential: CredentialId,
     identity: Option<Identity>,
+    /// Instead of the keys: a predecessor that does not know of roles has nothing to sign with, and refuses such calls.
+    #[serde(default)]
+    assumed: Option<Assumed>,
+}
+
+/// Roles, assumed one after another, the first with these keys.
+#[derive(Debug, Serialize, Deserialize)]
+struct Assumed {
+    keys: Identity,
+    roles: Vec<AssumedRole>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -89,10 +99,11 @@ impl One {
             policies,
             credential,
         } = live.grant.clone();
-        let identity = live.identity.as_deref().map(|identity| {
-            let CloudIdentity { access_key_id, secret_access_key, session_token } = identity.clone();
-            Identity { access_key_id, secret_access_key, session_token: session_token.map(Token) }
-        });
+        let (identity, assumed) = match &live.identity {
+            None => (None, None),
+            Some(IdentitySource::Keys(keys)) => (Some(Identity::of(keys)), None),
+            Some(IdentitySource::Role(session)) => (None, Some(Assumed::of(session))),
+        };
         Self {
             access_key_id,
             secret_access_key,
@@ -107,6 +118,7 @@ impl One {
             policies,
             credential,
             identity,
+            assumed,
         }
     }
 
@@ -126,22 +138,62 @@ impl One {
             policies: self.policies,
             credential: self.credential,
         };
-        let identity = self.identity.map(|identity| {
-            Arc::new(CloudIdentity {
-                access_key_id: identity.access_key_id,
-                secret_access_key: identity.secret_access_key,
-                session_token: identity.session_token.map(|Token(token)| token),
-            })
-        });
+        let keys = self.identity.map(|identity| IdentitySource::Keys(Arc::new(identity.keys())));
+        let identity = keys.or_else(|| self.assumed.map(|assumed| assumed.source(&grant.user)));
         LiveGrant::after(before, grant, identity)
+    }
+}
+
+impl Identity {
+    fn of(keys: &CloudIdentity) -> Self {
+        let CloudIdentity { access_key_id, secret_access_key, session_token } = keys.clone();
+        Self { access_key_id, secret_access_key, session_token: session_token.map(Token) }
+    }
+
+    fn keys(self) -> CloudIdentity {
+        CloudIdentity {
+            access_key_id: self.access_key_id,
+            secret_access_key: self.secret_access_key,
+            session_token: self.session_token.map(|Token(token)| token),
+        }
+    }
+}
+
+impl Assumed {
+    fn of(session: &RoleSession) -> Self {
+        let mut assumed = match &session.source {
+            IdentitySource::Keys(keys) => Self { keys: Identity::of(keys), roles: Vec::new() },
+            IdentitySource::Role(source) => Self::of(source),
+        };
+        assumed.roles.push(session.role.clone());
+        assumed
+    }
+
+    fn source(self, user: &UserName) -> IdentitySource {
+        let keys = IdentitySource::Keys(Arc::new(self.keys.keys()));
+        let assume = |source, role| IdentitySource::Role(Arc::new(RoleSession::of(role, source, user)));
+        self.roles.into_iter().fold(keys, assume)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RoleArn;
+
+    fn keys() -> IdentitySource {
+        IdentitySource::Keys(Arc::new(CloudIdentity {
+            access_key_id: "AKIAREAL".into(),
+            secret_access_key: Secret::new("the real one"),
+            session_token: Some(Secret::new("a token")),
+        }))
+    }
 
     fn live(key: &str, active: bool) -> LiveGrant {
+        live_as(key, active.then(keys))
+    }
+
+    fn live_as(key: &str, identity: Option<IdentitySource>) -> LiveGrant {
         let grant = Grant {
             access_key_id: AccessKeyId::new(key).unwrap(),
             secret_access_key: Secret::new("the client's"),
@@ -149,19 +201,14 @@ mod tests {
             user: UserName::new("dora").unwrap(),
             environment: EnvironmentId::new("dev").unwrap(),
             services: vec![ServiceId::new("s3").unwrap()],
-            active,
+            active: identity.is_some(),
             expires_at: Some(Timestamp::from_millis(1_790_000_000_123)),
             allow_credential_operations: vec!["sts:AssumeRole".into()],
             accounts: vec![AccountId::new("123456789012").unwrap()],
             policies: Arc::default(),
             credential: CredentialId::new("credential-1").unwrap(),
         };
-        let identity = CloudIdentity {
-            access_key_id: "AKIAREAL".into(),
-            secret_access_key: Secret::new("the real one"),
-            session_token: Some(Secret::new("a token")),
-        };
-        LiveGrant::after(None, grant, active.then(|| Arc::new(identity)))
+        LiveGrant::after(None, grant, identity)
     }
 
     fn snapshot(version: u64, grants: &[&LiveGrant]) -> Snapshot {
@@ -177,7 +224,17 @@ mod tests {
     #[test]
     fn nothing_is_lost_on_the_way() {
         let (on, off) = (live("CSGAAAAAAAAAAAAAAAA1", true), live("CSGAAAAAAAAAAAAAAAA2", false));
-        let (sent, publisher) = (snapshot(7, &[&on, &off]), Publisher::new());
+        let role = |name: &str, source| {
+            let role = AssumedRole {
+                role_arn: RoleArn::new(format!("arn:aws:iam::123456789012:role/{name}")).unwrap(),
+                source_credential: CredentialId::new("credential-2").unwrap(),
+                external_id: Some("external".into()),
+                session_seconds: 900,
+            };
+            IdentitySource::Role(Arc::new(RoleSession::of(role, source, &UserName::new("dora").unwrap())))
+        };
+        let chained = live_as("CSGAAAAAAAAAAAAAAAA3", Some(role("second", role("first", keys()))));
+        let (sent, publisher) = (snapshot(7, &[&on, &off, &chained]), Publisher::new());
         carried(&sent).publish(&publisher);
         let got = publisher.current();
         assert_eq!(got.version, 7);
@@ -185,12 +242,7 @@ mod tests {
             let there = &got.grants[key];
             assert_eq!(format!("{:?}", there.grant), format!("{:?}", live.grant));
             assert!(there.grant.secret_access_key == live.grant.secret_access_key);
-            let secrets = |live: &LiveGrant| {
-                live.identity.as_deref().map(|identity| {
-                    let token = identity.session_token.as_ref().map(|token| token.expose().to_owned());
-                    (identity.access_key_id.clone(), identity.secret_access_key.expose().to_owned(), token)
-                })
-            };
+            let secrets = |live: &LiveGrant| live.identity.as_ref().map(IdentitySource::fingerprint);
             assert_eq!(secrets(there), secrets(live));
         }
     }

@@ -155,6 +155,14 @@ impl Catalogue {
         self.services.iter().find(|service| service.id.as_str() == id)
     }
 
+    /// The global region of a partition, and what its hosts end with.
+    pub fn partition(&self, id: &str) -> Option<(&'static str, &'static str)> {
+        let place = self.partitions.iter().position(|partition| partition.id == id)?;
+        let suffix =
+            self.suffixes.iter().find(|suffix| suffix.label == "{dns}" && suffix.partitions >> place & 1 == 1)?;
+        Some((self.partitions.get(place)?.global_region, suffix.text))
+    }
+
     /// The DNS suffixes under which all of its hosts lie: what the CA may vouch for.
     pub fn permitted_domains(&self) -> Vec<&'static str> {
         let suffixes = self.suffixes.iter().map(|suffix| suffix.text);

@@ -3,7 +3,6 @@
 //! No service has code of its own. What a service is stands in `assets/aws/catalogue.tsv`.
 
 mod account;
-pub mod caller_identity;
 mod catalogue;
 pub mod checksum;
 mod creation;
@@ -16,6 +15,7 @@ mod labels;
 mod name;
 mod operations;
 mod route;
+pub mod sts;
 
 pub use account::expect_owner;
 pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};

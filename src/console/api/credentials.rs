@@ -1,14 +1,19 @@
 //! `/credentials`: real cloud credentials. Their secrets go in and never come out.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::list::{Limit, Page};
+use super::{
+    list::{Limit, Page},
+    span::Span,
+};
 use crate::{
     clock::Timestamp,
     console::{
@@ -16,17 +21,22 @@ use crate::{
         extract::{self, Id, Query},
         session::Session,
     },
-    model::{self, AccountId, CloudId, CredentialId, EnvironmentId},
+    model::{self, AccountId, AssumedRole, CloudId, CredentialId, EnvironmentId, Keys, RoleArn},
     secret::Secret,
-    workflow::{CredentialChange, NewCredential, PageRequest},
+    workflow::{CredentialChange, NewCredential, NewKeys, PageRequest},
 };
 
+/// As AWS has it where nothing is said, in seconds.
+const USUAL_SESSION: u32 = 3600;
+
 /// How the credential comes by its keys.
-#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Serialize, ToSchema)]
 #[schema(as = CredentialKind)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// A long-lived key, as given.
+    /// The gateway assumes a role, and renews its session in time.
+    Role,
+    /// A key, as given.
     Static,
 }
 
@@ -37,10 +47,25 @@ pub(crate) struct Credential {
     name: String,
     cloud: CloudId,
     kind: Kind,
-    access_key_id: String,
+    /// Null where a role is assumed.
+    #[schema(required)]
+    access_key_id: Option<String>,
+    /// The role that is assumed; null of a key.
+    #[schema(required)]
+    role_arn: Option<RoleArn>,
+    /// The credential that assumes the role; null of a key.
+    #[schema(required)]
+    #[serde(rename = "source_credential")]
+    source: Option<CredentialId>,
+    /// The external id with which the role is assumed, if one was given.
+    #[schema(required)]
+    external_id: Option<String>,
+    /// How long each session of the role lasts; null of a key.
+    #[schema(required)]
+    session_duration: Option<Span>,
     environments: Vec<EnvironmentId>,
     created_at: Timestamp,
-    /// What AWS said when it was last asked about this key; null if it never answered.
+    /// What AWS said when it was last asked about it; null if it never answered.
     #[schema(required)]
     checked: Option<Verdict>,
 }
@@ -65,41 +90,119 @@ impl From<model::Checked> for Verdict {
 
 impl From<model::Credential> for Credential {
     fn from(credential: model::Credential) -> Self {
-        let model::Credential { id, name, cloud, access_key_id, environments, created_at, checked } = credential;
-        let checked = checked.map(Verdict::from);
-        Self { id, name, cloud, kind: Kind::Static, access_key_id, environments, created_at, checked }
+        let model::Credential { id, name, cloud, keys, environments, created_at, checked } = credential;
+        let (kind, access_key_id, role) = match keys {
+            Keys::Role(role) => (Kind::Role, None, Some(role)),
+            Keys::Static { access_key_id } => (Kind::Static, Some(access_key_id), None),
+        };
+        let (role_arn, source, external_id, session_duration) = match role {
+            Some(AssumedRole { role_arn, source_credential, external_id, session_seconds }) => {
+                let lasts = Span(Duration::from_secs(session_seconds.into()));
+                (Some(role_arn), Some(source_credential), external_id, Some(lasts))
+            }
+            None => (None, None, None, None),
+        };
+        Self {
+            id,
+            name,
+            cloud,
+            kind,
+            access_key_id,
+            role_arn,
+            source,
+            external_id,
+            session_duration,
+            environments,
+            created_at,
+            checked: checked.map(Verdict::from),
+        }
     }
 }
 
 /// A cloud credential to be kept.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewCredential)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct New {
-    /// At most 200 bytes.
-    #[schema(min_length = 1, max_length = 200, examples("payments account"))]
-    name: String,
-    cloud: CloudId,
-    #[serde(rename = "kind")]
-    _kind: Kind,
-    #[schema(pattern = "^[A-Za-z0-9_]{16,128}$", examples("AKIAIOSFODNN7EXAMPLE"))]
-    access_key_id: String,
-    #[schema(value_type = String, format = Password, write_only, pattern = "^[!-~]{1,512}$")]
-    secret_access_key: Secret,
-    #[schema(value_type = Option<String>, format = Password, write_only, pattern = "^[!-~]{1,16384}$")]
-    session_token: Option<Secret>,
-    /// Where it may be picked at approval.
-    #[serde(default)]
-    environments: Vec<EnvironmentId>,
-    /// Ask AWS first, and keep it only if AWS takes it.
-    #[serde(default)]
-    check: bool,
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum New {
+    /// A role that the gateway is to assume, with the keys of another credential.
+    Role {
+        /// At most 200 bytes.
+        #[schema(min_length = 1, max_length = 200, examples("production, read only"))]
+        name: String,
+        cloud: CloudId,
+        role_arn: RoleArn,
+        /// The credential that may assume the role; it may be a role itself, up to four in a row.
+        source_credential: CredentialId,
+        /// What the role's trust policy demands as `sts:ExternalId`.
+        #[schema(pattern = "^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
+        external_id: Option<String>,
+        /// How long each session lasts: 15m to 12h, as the role allows, and at most 1h if a role assumes it. One hour if
+        /// left out.
+        session_duration: Option<Span>,
+        /// Where it may be picked at approval.
+        #[serde(default)]
+        environments: Vec<EnvironmentId>,
+        /// Ask AWS first, and keep it only if the role can be assumed.
+        #[serde(default)]
+        check: bool,
+    },
+    /// A key.
+    Static {
+        /// At most 200 bytes.
+        #[schema(min_length = 1, max_length = 200, examples("payments account"))]
+        name: String,
+        cloud: CloudId,
+        #[schema(pattern = "^[A-Za-z0-9_]{16,128}$", examples("AKIAIOSFODNN7EXAMPLE"))]
+        access_key_id: String,
+        #[schema(value_type = String, format = Password, write_only, pattern = "^[!-~]{1,512}$")]
+        secret_access_key: Secret,
+        #[schema(value_type = Option<String>, format = Password, write_only, pattern = "^[!-~]{1,16384}$")]
+        session_token: Option<Secret>,
+        /// Where it may be picked at approval.
+        #[serde(default)]
+        environments: Vec<EnvironmentId>,
+        /// Ask AWS first, and keep it only if AWS takes it.
+        #[serde(default)]
+        check: bool,
+    },
+}
+
+impl New {
+    /// What is to be kept, and whether AWS is to be asked first.
+    fn parts(self) -> (NewCredential, bool) {
+        match self {
+            Self::Role {
+                name,
+                cloud,
+                role_arn,
+                source_credential,
+                external_id,
+                session_duration,
+                environments,
+                check,
+            } => {
+                let session_seconds = session_duration.map_or(USUAL_SESSION, seconds);
+                let role = AssumedRole { role_arn, source_credential, external_id, session_seconds };
+                (NewCredential { name, cloud, keys: NewKeys::Role(role), environments }, check)
+            }
+            Self::Static { name, cloud, access_key_id, secret_access_key, session_token, environments, check } => {
+                let keys = NewKeys::Static { access_key_id, secret_access_key, session_token };
+                (NewCredential { name, cloud, keys, environments }, check)
+            }
+        }
+    }
+}
+
+/// More than can be meant is as wrong as the most.
+fn seconds(Span(span): Span) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// What is left out stays as it is. The session token goes with the secret: a new secret without one has none.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = CredentialChange)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "null takes away, nothing leaves as it is")]
 pub(crate) struct Change {
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
@@ -109,10 +212,25 @@ pub(crate) struct Change {
     secret_access_key: Option<Secret>,
     #[schema(value_type = Option<String>, format = Password, write_only, pattern = "^[!-~]{1,16384}$")]
     session_token: Option<Secret>,
+    /// Of a role only, as all below.
+    role_arn: Option<RoleArn>,
+    source_credential: Option<CredentialId>,
+    /// Null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
+    external_id: Option<Option<String>>,
+    session_duration: Option<Span>,
     environments: Option<Vec<EnvironmentId>>,
-    /// Ask AWS about a new secret first, and keep it only if AWS takes it and it is of the same account as before.
+    /// Ask AWS about a new secret, or another role, first, and keep it only if AWS takes it and it is of the same account
+    /// as before.
     #[serde(default)]
     check: bool,
+}
+
+/// For a field that may be null: it is given then, too.
+#[expect(clippy::option_option, reason = "null takes away, nothing leaves as it is")]
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -161,8 +279,7 @@ pub(crate) async fn create(
     session: Session,
     extract::Json(new): extract::Json<New>,
 ) -> Result<impl IntoResponse, Problem> {
-    let New { name, cloud, _kind, access_key_id, secret_access_key, session_token, environments, check } = new;
-    let new = NewCredential { name, cloud, access_key_id, secret_access_key, session_token, environments };
+    let (new, check) = new.parts();
     let made = session.run(move |caller| {
         let administrator = caller.credential_administrator()?;
         if check { administrator.create_checked(&new) } else { administrator.create(&new) }
@@ -202,8 +319,18 @@ pub(crate) async fn change(
     Id(id): Id<CredentialId>,
     extract::Json(change): extract::Json<Change>,
 ) -> Result<Json<Credential>, Problem> {
-    let Change { name, access_key_id, secret_access_key, session_token, environments, check } = change;
-    let change = CredentialChange { name, access_key_id, secret_access_key, session_token, environments };
+    let Change { check, .. } = change;
+    let change = CredentialChange {
+        name: change.name,
+        access_key_id: change.access_key_id,
+        secret_access_key: change.secret_access_key,
+        session_token: change.session_token,
+        role_arn: change.role_arn,
+        source_credential: change.source_credential,
+        external_id: change.external_id,
+        session_seconds: change.session_duration.map(seconds),
+        environments: change.environments,
+    };
     let changed = session.run(move |caller| {
         let administrator = caller.credential_administrator()?;
         if check { administrator.change_checked(&id, &change) } else { administrator.change(&id, &change) }
@@ -229,14 +356,14 @@ pub(crate) async fn test(session: Session, Id(id): Id<CredentialId>) -> Result<J
 
 /// Remove a cloud credential
 ///
-/// Needs `credentials.manage`; not while access uses it.
+/// Needs `credentials.manage`; not while access uses it, or a role is assumed with it.
 #[utoipa::path(
     delete,
     path = "/api/v1/credentials/{id}",
     operation_id = "delete_credential",
     tag = "Credentials",
     params(("id" = CredentialId, Path, description = "The credential's id.")),
-    responses((status = 204, description = "Removed."), (status = 409, description = "Access uses it.")),
+    responses((status = 204, description = "Removed."), (status = 409, description = "Access uses it, or a role is assumed with it.")),
 )]
 pub(crate) async fn delete(session: Session, Id(id): Id<CredentialId>) -> Result<StatusCode, Problem> {
     let deleted = session.run(move |caller| caller.credential_administrator()?.delete(&id));

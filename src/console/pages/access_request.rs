@@ -129,7 +129,7 @@ fn decider(visitor: &Visitor, request: &AccessRequest, credential: Option<Creden
     let waits = request.status == Status::Pending;
     Some(Decider {
         decide: waits.then(|| access_requests::decide(&request.id)),
-        credential: credential.map(|found| format!("{} ({})", found.name, found.access_key_id)),
+        credential: credential.map(|found| format!("{} ({})", found.name, found.keys)),
         may_revoke: request.status.after(Action::Revoke).is_some(),
         may_archive: request.status.after(Action::Archive).is_some(),
     })

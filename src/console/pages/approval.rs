@@ -81,8 +81,8 @@ pub(super) fn credentials(all: &[Credential], picked: &str) -> Vec<Pick> {
         value: credential.id.to_string(),
         label: credential.name.clone(),
         about: match &credential.checked {
-            Some(checked) => format!("{}, account {}", credential.access_key_id, checked.principal.account),
-            None => format!("{}, not tested", credential.access_key_id),
+            Some(checked) => format!("{}, account {}", credential.keys, checked.principal.account),
+            None => format!("{}, not tested", credential.keys),
         },
         words: stands_for(credential),
         // The only one there is need not be looked for.
@@ -93,11 +93,11 @@ pub(super) fn credentials(all: &[Credential], picked: &str) -> Vec<Pick> {
 
 /// Whom calls that are signed with it come from.
 fn stands_for(credential: &Credential) -> String {
-    let Credential { name, access_key_id, checked, .. } = credential;
+    let Credential { name, keys, checked, .. } = credential;
     match checked.as_ref().map(|checked| &checked.principal) {
         Some(Principal { arn, account, .. }) => format!("as {arn} in account {account}"),
         None => format!(
-            "with the credential {name} ({access_key_id}), and the account behind it is not known (test the credential),"
+            "with the credential {name} ({keys}), and the account behind it is not known (test the credential),"
         ),
     }
 }

@@ -13,8 +13,8 @@ pub const CREDENTIALS: Table<CredentialId, CredentialRecord> = Table::new("crede
 pub struct CredentialRecord {
     /// What is known of it.
     pub credential: Credential,
-    /// The secret access key.
-    pub secret_access_key: Sealed,
+    /// The secret access key; none where a role is assumed.
+    pub secret_access_key: Option<Sealed>,
     /// The session token of a temporary credential.
     pub session_token: Option<Sealed>,
 }

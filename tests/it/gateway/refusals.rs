@@ -1,10 +1,10 @@
 //! Calls that are refused: status, code and message, in the form that the service's own errors have.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use csg::{
     clock::{Clock, Timestamp},
-    model::{CloudIdentity, Grant},
+    model::{CloudIdentity, Grant, IdentitySource},
     secret::Secret,
 };
 
@@ -468,8 +468,8 @@ async fn a_cloud_credential_that_cannot_be_used_stops_the_call() {
         secret_access_key: Secret::new("secret"),
         session_token: None,
     };
-    for identity in [None, Some(broken)] {
-        site.publish_as(identity, [site.grant()]);
+    for identity in [None, Some(IdentitySource::Keys(Arc::new(broken)))] {
+        site.publish_as(identity.as_ref(), [site.grant()]);
         let answer = refused(&site, DYNAMODB, &site.key.sign(LIST_TABLES)).await;
         assert_json(
             &answer,

@@ -10,7 +10,7 @@ use csg::{
     gateway::{Address, Bundles, Gateway, GatewayConfig, OnAuditFailure, Parts, SpoolConfig, Threads, UpstreamConfig},
     model::{
         AccessKeyId, AccessRequestId, AccountId, CallRecord, CloudIdentity, CredentialId, EnvironmentId, Grant,
-        LiveGrant, Publisher, ServiceId, Snapshot, UserName, host_pattern::HostPattern,
+        IdentitySource, LiveGrant, Publisher, ServiceId, Snapshot, UserName, host_pattern::HostPattern,
     },
     secret::Secret,
 };
@@ -147,16 +147,16 @@ impl Site {
             secret_access_key: Secret::new(&self.real.secret),
             session_token: self.real.token.as_deref().map(Secret::new),
         };
-        self.publish_as(Some(identity), grants);
+        self.publish_as(Some(&IdentitySource::Keys(Arc::new(identity))), grants);
     }
 
     /// Publishes `grants` with `identity` behind them.
-    pub(crate) fn publish_as(&self, identity: Option<CloudIdentity>, grants: impl IntoIterator<Item = Grant>) {
-        let (before, identity) = (self.publisher.current(), identity.map(Arc::new));
+    pub(crate) fn publish_as(&self, identity: Option<&IdentitySource>, grants: impl IntoIterator<Item = Grant>) {
+        let before = self.publisher.current();
         let grants = grants.into_iter().map(|grant| {
             let before = before.grants.get(&grant.access_key_id).filter(|live| live.grant.active);
             let ended = before.map(|live| live.ended.clone()).unwrap_or_default();
-            (grant.access_key_id.clone(), Arc::new(LiveGrant { grant, identity: identity.clone(), ended }))
+            (grant.access_key_id.clone(), Arc::new(LiveGrant { grant, identity: identity.cloned(), ended }))
         });
         self.publisher.publish(Snapshot { version: before.version + 1, grants: grants.collect() });
     }

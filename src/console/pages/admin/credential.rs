@@ -94,7 +94,8 @@ async fn page(
             Ok((credential, uses, all_environments(caller)?))
         })
         .await?;
-    let Credential { name, access_key_id, environments: linked, created_at, checked, .. } = credential;
+    let Credential { name, keys, environments: linked, created_at, checked, .. } = credential;
+    let access_key_id = keys.to_string();
     let ticked = |id: &str| match sent {
         Sent::About => fields.all("environments").any(|chosen| chosen == id),
         _ => linked.iter().any(|linked| linked.as_str() == id),
@@ -200,7 +201,7 @@ pub(crate) async fn ask_delete(visitor: Visitor, Id(id): Id<CredentialId>) -> Re
                 .into(),
             format!(
                 "The key {} itself goes on working at AWS: end it there, too. This can't be undone.",
-                credential.access_key_id
+                credential.keys
             ),
         ],
         blocked: blocked(uses.iter(), "It can't be deleted while access stands on it. End these first:"),

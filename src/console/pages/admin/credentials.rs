@@ -21,7 +21,7 @@ use crate::{
     },
     model::{CloudId, Credential, EnvironmentId, Permission, Principal},
     secret::Secret,
-    workflow::{Caller, Error, NewCredential, PageRequest},
+    workflow::{Caller, Error, NewCredential, NewKeys, PageRequest},
 };
 
 /// Environments are offered up to this many; the others can be linked on their own pages.
@@ -54,7 +54,7 @@ pub(crate) async fn show(visitor: Visitor, Query(query): Query<After>) -> Result
         id: credential.id.to_string(),
         name: credential.name,
         checked: credential.checked.map(|checked| checked.principal),
-        access_key_id: credential.access_key_id,
+        access_key_id: credential.keys.to_string(),
         environments: credential.environments.iter().map(ToString::to_string).collect(),
         added: visitor.when(credential.created_at),
     };
@@ -123,9 +123,11 @@ pub(crate) fn adder(fields: &Fields) -> impl FnOnce(&Caller) -> Result<Credentia
         let new = NewCredential {
             name: fields.text("name").to_owned(),
             cloud: CloudId::aws(),
-            access_key_id: fields.text("access_key_id").to_owned(),
-            secret_access_key: fields.secret("secret_access_key"),
-            session_token: session_token(&fields),
+            keys: NewKeys::Static {
+                access_key_id: fields.text("access_key_id").to_owned(),
+                secret_access_key: fields.secret("secret_access_key"),
+                session_token: session_token(&fields),
+            },
             environments: read_environments(&fields)?,
         };
         if unchecked { administrator.create(&new) } else { administrator.create_checked(&new) }

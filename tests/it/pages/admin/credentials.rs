@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use csg::{
     cloud::CheckError,
-    model::{AccountId, Principal},
+    model::{AccountId, IdentitySource, Principal},
 };
 use serde_json::json;
 
@@ -32,7 +32,13 @@ fn wire(console: &Console, says: &Says) {
         let refused =
             || CheckError::Refused { code: "InvalidClientTokenId".into(), message: "No <b>such</b> key.".into() };
         let account = says.lock().unwrap().ok_or_else(refused)?;
-        let arn = format!("arn:aws:iam::{account}:user/{}", identity.access_key_id);
+        let arn = match identity {
+            IdentitySource::Keys(keys) => format!("arn:aws:iam::{account}:user/{}", keys.access_key_id),
+            IdentitySource::Role(session) => {
+                let role = session.role.role_arn.role_name();
+                format!("arn:aws:sts::{account}:assumed-role/{role}/{}", session.name)
+            }
+        };
         Ok(Principal { account: AccountId::new(account).unwrap(), arn, user_id: "AIDAEXAMPLE".into() })
     }));
 }
