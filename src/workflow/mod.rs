@@ -72,6 +72,7 @@ pub use policies::{NewPolicy, NewPolicyGroup, PolicyAdministrator, PolicyGroupVi
 pub use requests::{
     AccessRequestView, Approval, Approver, KeyView, NewAccessRequest, Owner, RequestFilter, Requester, Revealed,
 };
+pub use roles::USUAL_SESSION;
 pub use second_factor::{Enrolment, SecondFactorView};
 pub use set_up::FirstLink;
 pub use sign_in::{Begun, SignedIn};
