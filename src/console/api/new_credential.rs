@@ -86,12 +86,14 @@ pub(crate) struct NewStatic {
 // As with the entries of the audit log, for what generates clients: a `kind` that can be one thing only.
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewRoleCredentialKind)]
 #[serde(rename_all = "snake_case")]
 enum RoleKind {
     Role,
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewStaticCredentialKind)]
 #[serde(rename_all = "snake_case")]
 enum StaticKind {
     Static,
