@@ -25,6 +25,7 @@ mod perimeter;
 mod presigned;
 mod refusals;
 mod requests;
+mod roles;
 mod spooled;
 mod stop;
 mod timing;
