@@ -27,6 +27,8 @@ from harness.process import wait_until
 from harness.wire import Response, raw_request, tunnel
 
 BUCKET, DOTTED = "presigned", "pre.signed.papers"
+# Opened after March 2019: its buckets the global host does not serve.
+YOUNG = "ap-southeast-3"
 VERSIONS = {"sigv2": None, "sigv4": "s3v4"}
 # The bucket, and the host that it is found at. boto3's own default, in us-east-1, is SigV2 with the bucket in the host; one
 # with dots it always has in the path.
@@ -223,18 +225,29 @@ def test_the_quarter_of_an_hour_is_for_headers(
         assert len(cloud.verdicts()) - seen == (status == 200)
 
 
-@pytest.mark.parametrize("region", ["eu-west-1", "ap-southeast-3"])
-def test_buckets_elsewhere(region: str, team: Team, s3_key: Key, http: urllib3.ProxyManager, cloud: StrictMoto) -> None:
-    """By default, boto3 presigns them at the global host, and signs for their region."""
+def bucket_in(straight: Way, region: str, name: str) -> str:
+    client = straight.boto3("s3", region)
+    # us-east-1 is no constraint.
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    client.create_bucket(Bucket=name, **where)
+    return name
+
+
+@pytest.mark.parametrize(("region", "status"), [("eu-west-1", 200), ("eu-central-1", 200), (YOUNG, 400)])
+def test_buckets_elsewhere(
+    region: str, status: int, team: Team, s3_key: Key, http: urllib3.ProxyManager, cloud: StrictMoto, straight: Way
+) -> None:
+    """By default, boto3 presigns them at the global host, and signs for their region. It does so too where S3 says no."""
+    bucket = bucket_in(straight, region, f"of-{region}")
     client = Way(team.gateway.proxy_url, team.gateway.ca, s3_key).boto3("s3", region, signature_version="s3v4")
     for operation, method in (("put_object", "PUT"), ("get_object", "GET")):
-        url = client.generate_presigned_url(operation, {"Bucket": BUCKET, "Key": f"of {region}"})
-        assert urlsplit(url).hostname == f"{BUCKET}.s3.amazonaws.com" and f"%2F{region}%2Fs3%2F" in url
+        url = client.generate_presigned_url(operation, {"Bucket": bucket, "Key": f"of {region}"})
+        assert urlsplit(url).hostname == f"{bucket}.s3.amazonaws.com" and f"%2F{region}%2Fs3%2F" in url
         got = http.request(method, url, body=region.encode() if method == "PUT" else None)
-        assert got.status == 200, got.data
+        assert got.status == status, got.data
         verdict = cloud.verdicts()[-1]
         assert (verdict["key"], verdict["scope"].split("/")[1]) == (REAL_KEY.id, region)
-    assert got.data == region.encode()
+    assert (got.data == region.encode()) == (status == 200)
     seen = len(cloud.verdicts())
     for elsewhere in ("cn-north-1", "us-gov-west-1"):
         other = http.request("GET", url.replace(f"%2F{region}%2F", f"%2F{elsewhere}%2F"))
