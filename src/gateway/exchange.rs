@@ -19,6 +19,7 @@ use super::{
     turn::Turn,
     upload::{Source, Upload},
     verify::{Proof, verify},
+    whereabouts::{locate, question},
 };
 use crate::cloud::Refusal;
 
@@ -33,7 +34,7 @@ pub(super) async fn exchange(
     let mut ledger = Ledger::open(&deps, &connection.accepted.client, Arc::clone(&target.name));
     let (mut parts, source) = request.into_parts();
     let mut upload = Upload::new(source, &parts.headers, connection.accepted.address);
-    let permitted = match admit(&deps, target, &mut parts, &mut upload, &mut ledger).await {
+    let mut permitted = match admit(&deps, target, &mut parts, &mut upload, &mut ledger).await {
         Ok(permitted) => permitted,
         Err(rejection) => {
             let mut answer = respond(&rejection, target.host.dialect(&parts), ledger);
@@ -44,11 +45,18 @@ pub(super) async fn exchange(
         }
     };
     let dialect = permitted.dialect;
+    // Boxed: so few calls have to wait for it that the others shall not keep room for it.
+    let elsewhere = match question(target, &permitted, &parts) {
+        Some(question) => {
+            Box::pin(locate(&deps, &connection, &question, &mut permitted, &mut parts, &mut ledger)).await
+        }
+        None => None,
+    };
     let signed = match resign(&deps, permitted, parts, upload, &mut ledger) {
         Ok(signed) => signed,
         Err(rejection) => return respond(&rejection, dialect, ledger),
     };
-    match forward(&deps, &connection, signed, dialect, turn, ledger).await {
+    match forward(&deps, &connection, elsewhere, signed, dialect, turn, ledger).await {
         Ok(answer) => answer,
         Err((rejection, ledger)) => respond(&rejection, dialect, ledger),
     }

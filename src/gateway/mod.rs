@@ -39,6 +39,7 @@ mod unsigned;
 mod upload;
 mod upstream;
 mod verify;
+mod whereabouts;
 mod workers;
 
 use std::sync::{
@@ -52,7 +53,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use self::{ledger::CallIds, live::Live, workers::Workers};
+use self::{ledger::CallIds, live::Live, whereabouts::Whereabouts, workers::Workers};
 use crate::{
     audit::Sink,
     ca::LeafCache,
@@ -165,6 +166,7 @@ struct Deps {
     sink: Sink,
     /// Places for calls over HTTP/2.
     streams: Arc<Semaphore>,
+    whereabouts: Whereabouts,
     workers: Workers,
 }
 
@@ -205,6 +207,7 @@ impl Gateway {
             retirement: Retirement::default(),
             sink: parts.sink,
             streams,
+            whereabouts: Whereabouts::new(),
             workers,
         })))
     }
