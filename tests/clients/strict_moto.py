@@ -5,7 +5,8 @@
 
 A request reaches moto only if it is rightly signed, and sent to a host that belongs to the service and region it is
 signed for. What is refused is refused in AWS's own format with the reason in `x-strict-reason`. Every verdict is one
-line of JSON in the log. Services that moto lacks are verified, then echoed.
+line of JSON in the log. Services that moto lacks are verified, then echoed. A bucket of S3 is served where it is, and
+signed for that region; elsewhere, clients are told so as S3 tells them: `strict_regions.py`.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.sts.models import sts_backends
 from werkzeug.serving import run_simple
 
+import strict_regions
 from sigv4_verifier import Refused, Request, verify
 
 # Calls that AWS takes without a signature.
@@ -62,6 +64,9 @@ class StrictMoto:
             "target": request.target,
             "headers": sorted(request.headers),
         }
+        if told := strict_regions.told_to_anybody(request):
+            self.write_down(record | {"asks_where": told.bucket})
+            return told.send(request, start_response)
         try:
             application = self.application_for(environ)
             record |= self.judge(request, application)
@@ -69,7 +74,11 @@ class StrictMoto:
             record["refused"] = str(reason)
         except Exception as error:  # a verifier that fails has not verified
             record["refused"] = f"VerifierError {type(error).__name__}: {error}"
+        if elsewhere := "scope" in record and strict_regions.elsewhere(request, record["scope"].split("/")[1]):
+            record["elsewhere"] = elsewhere.code
         self.write_down(record)
+        if elsewhere:
+            return elsewhere.send(request, start_response)
         if "refused" in record:
             return refuse(record["refused"], request, start_response)
         if record.get("scope", "").split("/")[2:3] == ["execute-api"]:

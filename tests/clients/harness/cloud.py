@@ -51,6 +51,14 @@ class StrictMoto:
         return f"127.0.0.1:{self.port}"
 
     def verdicts(self) -> list[dict]:
+        """All but the questions where a bucket is, which are the gateway's own."""
+        return [seen for seen in self._log() if "asks_where" not in seen]
+
+    def asked_where(self) -> list[str]:
+        """The buckets of which it was asked, without a signature, where they are."""
+        return [seen["asks_where"] for seen in self._log() if "asks_where" in seen]
+
+    def _log(self) -> list[dict]:
         return [json.loads(line) for line in self.verdict_log.read_text().splitlines()]
 
     def stop(self) -> None:
