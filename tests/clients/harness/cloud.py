@@ -32,7 +32,7 @@ REAL_KEY = Key("AKIAREALREALREALREAL", "realsecretrealsecretrealsecretrealsecre1
 class StrictMoto:
     """moto over TLS, behind a verifier that knows the real key only, and writes down what it saw."""
 
-    def __init__(self, folder: Path, certificates: CloudCertificates):
+    def __init__(self, folder: Path, certificates: CloudCertificates, *options: str):
         self.port = free_port()
         self.verdict_log = folder / "verdicts.jsonl"
         self.verdict_log.touch()
@@ -40,6 +40,7 @@ class StrictMoto:
             [
                 sys.executable, CLIENTS / "strict_moto.py", "--port", str(self.port), "--log", self.verdict_log,
                 "--cert", certificates.chain, "--key", certificates.key, "--static", f"{REAL_KEY.id}:{REAL_KEY.secret}",
+                *options,
             ],
             folder / "moto.log",
             {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "false"},
