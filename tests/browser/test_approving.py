@@ -120,16 +120,16 @@ def test_with_the_rules_that_were_asked_for(cloud_site: Site, browse: Callable):
     assert f"{TEAMS} team-" in dora.text() and "Where it is used" not in dora.text()
 
     anna.visit(f"/access-requests/{request}/decide")
-    assert "dora asks for Tables of teams." in anna.text()
+    assert "dora asks for “Tables of teams”." in anna.text()
     group, allows = anna.page.get_by_label("Which policy group?"), anna.page.locator(".allows")
     assert group.evaluate("(field) => field.selectedOptions[0].textContent") == "Tables of teams, as asked"
     assert f"{TEAMS} “team-”." in allows.inner_text()
     group.select_option(label="None")
-    assert "What they create may have any name, though Tables of teams was asked for." in allows.inner_text()
+    assert "What they create may have any name, though “Tables of teams” was asked for." in allows.inner_text()
     anna.decide(request)
     for person in (anna, dora):
         person.visit(f"/access-requests/{request}")
-        assert "With the policy group Tables of teams, as asked." in person.text()
+        assert "With the policy group “Tables of teams”, as asked." in person.text()
     dynamodb = Way(cloud_site.gateway.proxy_url, cloud_site.gateway.ca, Key(*dora.take_secret(request))).boto3(
         "dynamodb"
     )

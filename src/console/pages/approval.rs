@@ -151,7 +151,7 @@ pub(super) fn policy_groups(
         about: String::new(),
         words: match asked {
             None => "What they create may have any name.".into(),
-            Some(asked) => format!("What they create may have any name, though {} was asked for.", asked.name),
+            Some(asked) => format!("What they create may have any name, though “{}” was asked for.", asked.name),
         },
         picked: picked.is_empty(),
     };

@@ -52,20 +52,20 @@ fn named(title: &'static str, NamedGroup { id, name, group }: &NamedGroup) -> Fa
 
 /// What the history says of it, beside who asked.
 pub(super) fn wish(groups: &RequestGroups) -> Option<String> {
-    groups.asked.as_ref().map(|asked| format!("Under the policy group {}.", asked.name))
+    groups.asked.as_ref().map(|asked| format!("Under the policy group “{}”.", asked.name))
 }
 
 /// What the history says of it, beside who said yes.
 pub(super) fn answer(request: &AccessRequest, RequestGroups { asked, attached }: &RequestGroups) -> Option<String> {
     Some(match (asked, attached) {
         (None, None) => return None,
-        (None, Some(attached)) => format!("With the policy group {}.", attached.name),
-        (Some(asked), None) => format!("Without a policy group, where {} was asked for.", asked.name),
+        (None, Some(attached)) => format!("With the policy group “{}”.", attached.name),
+        (Some(asked), None) => format!("Without a policy group, where “{}” was asked for.", asked.name),
         (Some(_), Some(attached)) if request.requested_policy_group == request.policy_group => {
-            format!("With the policy group {}, as asked.", attached.name)
+            format!("With the policy group “{}”, as asked.", attached.name)
         }
         (Some(asked), Some(attached)) => {
-            format!("With the policy group {}, where {} was asked for.", attached.name, asked.name)
+            format!("With the policy group “{}”, where “{}” was asked for.", attached.name, asked.name)
         }
     })
 }

@@ -76,7 +76,7 @@ fn dora_reads_what_each_group_demands_and_asks_for_one() {
     let waiting = dora.page(&page);
     for part in [
         "<dt>Policy group asked for</dt>",
-        "Under the policy group &#60;i&#62;teams&#60;/i&#62;.",
+        "Under the policy group “&#60;i&#62;teams&#60;/i&#62;”.",
         "must have a name that begins with <code class=\"breaks\">team-</code>",
     ] {
         assert!(waiting.contains(part), "{part}: {waiting}");
@@ -95,9 +95,9 @@ fn what_was_asked_for_is_picked_until_anna_picks_another() {
     for part in [
         "<dt>Under which rules</dt>",
         &format!("href=\"/policy-groups/{teams}\">teams</a><br><span class=\"soft\">{SENTENCE}</span>"),
-        "dora asks for teams.",
+        "dora asks for “teams”.",
         &format!("<option value=\"{teams}\" data-words=\"{SENTENCE}\" selected>teams, as asked</option>"),
-        "data-words=\"What they create may have any name, though teams was asked for.\">None</option>",
+        "data-words=\"What they create may have any name, though “teams” was asked for.\">None</option>",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
@@ -114,21 +114,21 @@ fn what_was_asked_for_is_picked_until_anna_picks_another() {
             Some(&*teams),
             json!(teams),
             ["", "teams</a><span class=\"soft\">, as asked"],
-            "With the policy group teams, as asked.",
+            "With the policy group “teams”, as asked.",
         ),
         (
             None,
             json!(teams),
             ["", "teams</a><span class=\"soft\">, as asked"],
-            "With the policy group teams, as asked.",
+            "With the policy group “teams”, as asked.",
         ),
         (
             Some(&people),
             json!(people),
             ["teams</a>", "people</a>"],
-            "With the policy group people, where teams was asked for.",
+            "With the policy group “people”, where “teams” was asked for.",
         ),
-        (Some(""), Value::Null, ["teams</a>", "None"], "Without a policy group, where teams was asked for."),
+        (Some(""), Value::Null, ["teams</a>", "None"], "Without a policy group, where “teams” was asked for."),
     ] {
         let page = ask(&dora, &teams);
         location(&say(&console, &anna, &page, said));
@@ -168,9 +168,9 @@ fn where_it_was_deleted_since_anna_has_to_say_what_holds_instead() {
     let shown = anna.page(&decide(first));
     for part in [
         "<span class=\"breaks\">te&#38;ms</span>, a policy group that was deleted since",
-        "dora asks for te&#38;ms, which was deleted since",
+        "<strong>dora asks for “te&#38;ms”, which was deleted since.</strong>",
         "<option value=\"asked\" data-words=\"\" selected>Pick one, or none</option>",
-        "data-words=\"What they create may have any name, though te&#38;ms was asked for.\">None</option>",
+        "data-words=\"What they create may have any name, though “te&#38;ms” was asked for.\">None</option>",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
@@ -191,7 +191,7 @@ fn where_it_was_deleted_since_anna_has_to_say_what_holds_instead() {
     assert!(dora.page(first).contains("te&#38;ms</span><span class=\"soft\">, deleted since"), "{}", dora.page(first));
     let other = console.policy_group("people", &root);
     location(&say(&console, &anna, second, Some(&other)));
-    assert!(dora.page(second).contains("With the policy group people, where te&#38;ms was asked for."));
+    assert!(dora.page(second).contains("With the policy group “people”, where “te&#38;ms” was asked for."));
     location(&anna.submit(&decide(third), &decide(third), &[("decision", "deny"), ("policy_group", "asked")]));
     assert_eq!(request(&console, third)["status"], "denied");
 }
