@@ -160,14 +160,14 @@ const enhance = (part) => {
         const name = said.dataset.say;
         const picked = form.querySelector(`[name=${name}]:checked, [name=${name}] option:checked`);
         said.dataset.unpicked ??= said.textContent;
-        const on = date.valueAsDate?.toLocaleDateString("en-GB", { dateStyle: "medium", timeZone: "UTC" });
+        const on = date?.valueAsDate?.toLocaleDateString("en-GB", { dateStyle: "medium", timeZone: "UTC" });
         const words = picked?.dataset.words || (picked && on && `until the end of ${on}, UTC`);
         said.textContent = words || said.dataset.unpicked;
       }
     };
     date?.addEventListener("input", () => (form.elements.until.value = date.value ? "date" : form.elements.until.value));
     form.addEventListener("input", say);
-    if (date) say();
+    say();
   }
 };
 enhance(document);

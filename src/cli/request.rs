@@ -78,6 +78,9 @@ struct Create {
     /// For how long from approval, such as 30d [default: until revoked]
     #[arg(long)]
     duration: Option<String>,
+    /// The policy group whose rules your calls are to keep; `csg policy-group list` shows what there is
+    #[arg(long, value_name = "ID", value_parser = |text: &str| PolicyGroupId::new(text))]
+    policy_group: Option<PolicyGroupId>,
     /// The cloud
     #[arg(long, default_value = "aws", value_parser = |text: &str| CloudId::new(text))]
     cloud: CloudId,
@@ -91,9 +94,12 @@ struct Approve {
     /// The real credential behind it [default: the environment's, if it has just one]
     #[arg(long, value_name = "ID", value_parser = |text: &str| CredentialId::new(text))]
     credential: Option<CredentialId>,
-    /// The policy group whose rules the calls must keep [default: none]
+    /// The policy group whose rules the calls must keep [default: the one that was asked for, if any]
     #[arg(long, value_name = "ID", value_parser = |text: &str| PolicyGroupId::new(text))]
     policy_group: Option<PolicyGroupId>,
+    /// No policy group, whatever was asked for
+    #[arg(long, conflicts_with = "policy_group")]
+    no_policy_group: bool,
     /// When access ends, such as 2026-12-31T23:59:59Z [default: after the duration that was asked for]
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
@@ -158,6 +164,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let body = json!({
                 "cloud": create.cloud, "services": create.services,
                 "justification": create.justification, "duration": create.duration,
+                "policy_group": create.policy_group,
             });
             to.show(&rest.post(&path, &body)?, facts)?;
         }
@@ -180,11 +187,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 9] = [
     ("id", "id"),
     ("status", "status"),
     ("environment", "environment"),
     ("services", "services"),
+    ("asks for policy group", "requested_policy_group"),
     ("by", "requested_by"),
     ("created", "created_at"),
     ("until", "expires_at"),
@@ -192,7 +200,7 @@ const COLUMNS: [(&str, &str); 8] = [
 ];
 
 fn facts(request: &Value) -> Table {
-    const FACTS: [(&str, &str); 19] = [
+    const FACTS: [(&str, &str); 20] = [
         ("id", "id"),
         ("status", "status"),
         ("environment", "environment"),
@@ -202,6 +210,7 @@ fn facts(request: &Value) -> Table {
         ("created", "created_at"),
         ("justification", "justification"),
         ("duration", "duration"),
+        ("asks for policy group", "requested_policy_group"),
         ("decided by", "decided_by"),
         ("decided", "decided_at"),
         ("comment", "decision_comment"),
@@ -247,11 +256,15 @@ impl Approve {
             Some(credential) => credential.to_string(),
             None => only_credential(rest, &path)?,
         };
-        let body = json!({
-            "credential": credential, "policy_group": self.policy_group, "expires_at": self.expires_at,
-            "comment": self.comment,
+        let mut body = json!({
+            "credential": credential, "expires_at": self.expires_at, "comment": self.comment,
             "allow_credential_operations": self.allow_credential_operation,
         });
+        // Left out, it is the one that was asked for; null is none at all.
+        let is_said = self.no_policy_group || self.policy_group.is_some();
+        if let Some(fields) = body.as_object_mut().filter(|_| is_said) {
+            fields.insert("policy_group".into(), json!(self.policy_group));
+        }
         rest.post(&format!("{path}/approve"), &body)
     }
 }

@@ -19,8 +19,9 @@ use super::{
     turn::Turn,
     upload::{Source, Upload},
     verify::{Proof, verify},
+    whereabouts::{locate, question},
 };
-use crate::cloud::Refusal;
+use crate::cloud::{Refusal, aws::Dialect};
 
 /// Answers `request`, which came over `connection` and began its `turn`.
 pub(super) async fn exchange(
@@ -33,29 +34,39 @@ pub(super) async fn exchange(
     let mut ledger = Ledger::open(&deps, &connection.accepted.client, Arc::clone(&target.name));
     let (mut parts, source) = request.into_parts();
     let mut upload = Upload::new(source, &parts.headers, connection.accepted.address);
-    let permitted = match admit(&deps, target, &mut parts, &mut upload, &mut ledger).await {
+    let mut permitted = match admit(&deps, target, &mut parts, &mut upload, &mut ledger).await {
         Ok(permitted) => permitted,
-        Err(rejection) => {
-            let mut answer = respond(&rejection, target.host.dialect(&parts), ledger);
-            if upload.holds_connection() {
-                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            return answer;
-        }
+        Err(rejection) => return refuse(&rejection, target.host.dialect(&parts), &upload, ledger),
     };
     let dialect = permitted.dialect;
+    // Boxed: so few calls have to wait for it that the others shall not keep room for it.
+    let elsewhere = match question(target, &permitted, &parts) {
+        Some(question) => {
+            Box::pin(locate(&deps, &connection, &question, &mut permitted, &mut parts, &mut ledger)).await
+        }
+        None => None,
+    };
     let identity = match real_identity(&deps, &permitted).await {
         Ok(identity) => identity,
-        Err(rejection) => return respond(&rejection, dialect, ledger),
+        Err(rejection) => return refuse(&rejection, dialect, &upload, ledger),
     };
     let signed = match resign(&deps, permitted, identity.as_deref(), parts, upload, &mut ledger) {
         Ok(signed) => signed,
         Err(rejection) => return respond(&rejection, dialect, ledger),
     };
-    match forward(&deps, &connection, signed, dialect, turn, ledger).await {
+    match forward(&deps, &connection, elsewhere, signed, dialect, turn, ledger).await {
         Ok(answer) => answer,
         Err((rejection, ledger)) => respond(&rejection, dialect, ledger),
     }
+}
+
+/// The answer to a request whose body was not read to its end.
+fn refuse(rejection: &Rejection, dialect: Dialect<'_>, upload: &Upload, ledger: Ledger) -> Response<ResponseBody> {
+    let mut answer = respond(rejection, dialect, ledger);
+    if upload.holds_connection() {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 async fn admit<'t>(

@@ -69,11 +69,13 @@ pub(super) struct Intercepted {
 }
 
 impl Intercepted {
-    /// The way to the cloud as the settings of this moment say.
-    pub(super) fn way(&self, deps: &Deps) -> (Arc<Live>, Arc<Pool>) {
+    /// The way to the cloud as the settings of this moment say: to `elsewhere` if that is a host, else to the target.
+    pub(super) fn way(&self, deps: &Deps, elsewhere: Option<&Arc<str>>) -> (Arc<Live>, Arc<Pool>) {
         let live = deps.live.load_full();
-        let pool =
-            if Arc::ptr_eq(&live, &self.live) { Arc::clone(&self.pool) } else { live.upstream.pool(&self.target.name) };
+        let pool = match elsewhere {
+            None if Arc::ptr_eq(&live, &self.live) => Arc::clone(&self.pool),
+            _ => live.upstream.pool(elsewhere.unwrap_or(&self.target.name)),
+        };
         (live, pool)
     }
 }

@@ -98,6 +98,16 @@ impl Ledger {
         });
     }
 
+    /// It is signed for this region, and goes to this host if it is another than the client called.
+    pub(super) fn goes_to(&mut self, region: &str, host: Option<&Arc<str>>) {
+        self.note(|record| {
+            record.region = Some(region.to_owned());
+            if let Some(host) = host {
+                record.host = Arc::clone(host);
+            }
+        });
+    }
+
     /// Bytes of request body taken from the client.
     pub(super) fn took(&self, bytes: u64) {
         self.passed.fetch_add(bytes, Ordering::Relaxed);

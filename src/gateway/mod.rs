@@ -40,6 +40,7 @@ mod unsigned;
 mod upload;
 mod upstream;
 mod verify;
+mod whereabouts;
 mod workers;
 
 use std::sync::{
@@ -53,7 +54,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use self::{ledger::CallIds, live::Live, roles::Roles, workers::Workers};
+use self::{ledger::CallIds, live::Live, roles::Roles, whereabouts::Whereabouts, workers::Workers};
 use crate::{
     audit::Sink,
     ca::LeafCache,
@@ -167,6 +168,7 @@ struct Deps {
     sink: Sink,
     /// Places for calls over HTTP/2.
     streams: Arc<Semaphore>,
+    whereabouts: Whereabouts,
     workers: Workers,
 }
 
@@ -208,6 +210,7 @@ impl Gateway {
             roles: Roles::new(),
             sink: parts.sink,
             streams,
+            whereabouts: Whereabouts::new(),
             workers,
         })))
     }

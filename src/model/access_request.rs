@@ -24,6 +24,9 @@ pub struct AccessRequest {
     pub justification: String,
     /// For how long access is wanted, in seconds from approval; until revoked if none is given.
     pub duration_seconds: Option<u64>,
+    /// The policy group whose rules who asked wants their calls to keep.
+    #[serde(default)]
+    pub requested_policy_group: Option<PolicyGroupId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Who approved or denied it.

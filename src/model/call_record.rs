@@ -38,7 +38,7 @@ pub struct CallRecord {
     /// The operation in the cloud's own words: `PutItem`.
     #[schema(required)]
     pub operation: Option<String>,
-    /// The region in the credential scope.
+    /// The region in the credential scope. SigV2 has none: where the call went.
     #[schema(required)]
     pub region: Option<String>,
     /// How it went.

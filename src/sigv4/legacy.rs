@@ -1,4 +1,4 @@
-//! SigV2 in the query of an S3 URL: what boto3 still makes by default where S3 is asked in us-east-1.
+//! SigV2 in the query of an S3 URL: what boto3 still makes by default where S3 is asked in one of its first eight regions.
 //!
 //! It covers method, path, bucket, the parameters on [`COVERED`], `Content-MD5`, `Content-Type` and `x-amz-*` headers. S3
 //! takes the last three from the query too, where boto3 puts them. What it leaves open may change a list's pages, but

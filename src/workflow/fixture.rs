@@ -5,7 +5,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{
-    AccessRequestView, Approval, Caller, Error, KnownServices, NewAccessRequest, NewCredential, NewEnvironment,
+    AccessRequestView, Approval, Attach, Caller, Error, KnownServices, NewAccessRequest, NewCredential, NewEnvironment,
     NewKeys, Workflow, caller::TokenOf,
 };
 use crate::{
@@ -133,6 +133,7 @@ pub(super) fn wish(services: &[&str], duration: Option<Duration>) -> NewAccessRe
         services: services.iter().map(|id| ServiceId::new(id).unwrap()).collect(),
         justification: "a table for the orders".into(),
         duration,
+        policy_group: None,
     }
 }
 
@@ -143,7 +144,7 @@ pub(super) fn submit(caller: &Caller, environment: &str, duration: Option<Durati
 pub(super) fn approval(credential: &Credential) -> Approval {
     Approval {
         credential: credential.id.clone(),
-        policy_group: None,
+        policy_group: Attach::AsAsked,
         expires_at: None,
         allow_credential_operations: vec![],
         comment: None,

@@ -70,7 +70,8 @@ pub use page::{Page, PageRequest};
 pub use people::{Administrator, NewUser, UserChange};
 pub use policies::{NewPolicy, NewPolicyGroup, PolicyAdministrator, PolicyGroupView};
 pub use requests::{
-    AccessRequestView, Approval, Approver, KeyView, NewAccessRequest, Owner, RequestFilter, Requester, Revealed,
+    AccessRequestView, Approval, Approver, Attach, KeyView, NamedGroup, NewAccessRequest, Owner, RequestFilter,
+    RequestGroups, Requester, Revealed,
 };
 pub use roles::USUAL_SESSION;
 pub use second_factor::{Enrolment, SecondFactorView};

@@ -1,4 +1,4 @@
-//! Policy groups: rules about the names of what calls create, which an approver attaches to access.
+//! Policy groups: rules about the names of what calls create, which people ask for and an approver attaches to access.
 
 use super::{
     Caller, Error, Page, PageRequest, Transaction,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cloud::{Creates, creates, creating_operations},
     model::{
-        AccessRequestId, Conditions, Permission, Policy, PolicyGroup, PolicyGroupId, PolicyStatus, Rule, RuleType,
+        AccessRequest, Conditions, Permission, Policy, PolicyGroup, PolicyGroupId, PolicyStatus, Rule, RuleType,
         Status,
         policy_group::{LONGEST_VALUE, MOST_POLICIES},
     },
@@ -56,8 +56,9 @@ pub struct NewPolicy {
 pub struct PolicyGroupView {
     /// The group.
     pub group: PolicyGroup,
-    /// How much access its rules hold for now; one more than a hundred stands for any number beyond.
-    pub bound: usize,
+    /// How much access its rules hold for now; one more than a hundred stands for any number beyond. None for who only
+    /// asks for access: what others have is not theirs to know.
+    pub bound: Option<usize>,
 }
 
 /// May administer policy groups.
@@ -67,30 +68,26 @@ pub struct PolicyAdministrator<'c> {
 }
 
 impl Caller {
-    /// The policy groups, the oldest first: for who manages them, and for who picks one when they decide on access.
+    /// The policy groups, the oldest first: for who manages them, for who picks one when they decide on access, and for
+    /// who may ask for one.
     pub fn policy_groups(&self, page: &PageRequest) -> Result<Page<PolicyGroupView>, Error> {
-        if !self.knows_policy_groups() {
+        if !self.lists_policy_groups() {
             return Err(Error::Forbidden { permission: Permission::PoliciesManage });
         }
         let span = page.rest(Span::all(), Order::Ascending, |id| PolicyGroupId::new(id).ok())?;
         let reader = self.workflow.read()?;
-        page.fill(&reader, &POLICY_GROUPS, &span, Order::Ascending, |group| view(&reader, group).map(Some))
+        page.fill(&reader, &POLICY_GROUPS, &span, Order::Ascending, |group| {
+            self.policy_group_view(&reader, group).map(Some)
+        })
     }
 
-    /// One policy group: also for who has made an access request that it was attached to.
+    /// One policy group: also for who has made an access request that asked for it, or that it was attached to.
     pub fn policy_group(&self, id: &PolicyGroupId) -> Result<PolicyGroupView, Error> {
         let reader = self.workflow.read()?;
-        if !self.knows_policy_groups() && !self.is_bound_by(&reader, id)? {
+        if !self.lists_policy_groups() && !self.has_named(&reader, id)? {
             return Err(Error::NotFound("policy group"));
         }
-        view(&reader, reader.find(&POLICY_GROUPS, id)?.ok_or(Error::NotFound("policy group"))?)
-    }
-
-    /// The policy group of an access request that the caller may see; none if it has none, or that was deleted since.
-    pub fn policy_group_of(&self, id: &AccessRequestId) -> Result<Option<PolicyGroup>, Error> {
-        let request = self.access_request(id)?.request;
-        let group = request.policy_group.map(|id| self.workflow.read()?.find(&POLICY_GROUPS, &id).map_err(Error::from));
-        Ok(group.transpose()?.flatten())
+        self.policy_group_view(&reader, reader.find(&POLICY_GROUPS, id)?.ok_or(Error::NotFound("policy group"))?)
     }
 
     /// The handle for policy groups: needs `policies.manage`, account-wide.
@@ -99,17 +96,31 @@ impl Caller {
         Ok(PolicyAdministrator { caller: self })
     }
 
-    fn knows_policy_groups(&self) -> bool {
+    /// May the caller look through all policy groups? Their rules are no secret of those who are bound by them, and who
+    /// asks for one has to know what it demands.
+    pub fn lists_policy_groups(&self) -> bool {
+        self.knows_their_use() || self.asks_somewhere()
+    }
+
+    fn knows_their_use(&self) -> bool {
         self.user.may(Permission::PoliciesManage, None) || self.decides_somewhere()
     }
 
-    fn is_bound_by(&self, read: &impl Read, id: &PolicyGroupId) -> Result<bool, Error> {
+    fn policy_group_view(&self, read: &impl Read, group: PolicyGroup) -> Result<PolicyGroupView, Error> {
+        if self.knows_their_use() { view(read, group) } else { Ok(PolicyGroupView { group, bound: None }) }
+    }
+
+    /// Does an access request of the caller's own name the group?
+    fn has_named(&self, read: &impl Read, id: &PolicyGroupId) -> Result<bool, Error> {
         let mine = Facet { requested_by: Some(self.user.name.clone()), ..Facet::default() };
         for status in Status::ALL {
             let own = read.all(&ACCESS_REQUEST_INDEX, &Span::of(&(mine.clone(), status)), Order::Descending)?;
             for ((_, request), ()) in own {
                 let request = read.find(&ACCESS_REQUESTS, &request)?;
-                if request.is_some_and(|request| request.policy_group.as_ref() == Some(id)) {
+                let names = |request: AccessRequest| {
+                    [request.requested_policy_group, request.policy_group].iter().flatten().any(|named| named == id)
+                };
+                if request.is_some_and(names) {
                     return Ok(true);
                 }
             }
@@ -159,7 +170,7 @@ impl PolicyAdministrator<'_> {
         })
     }
 
-    /// Deletes a group whose rules hold for no access.
+    /// Deletes a group whose rules hold for no access. What waits may ask for it: then whoever says yes has to say to what.
     pub fn delete(&self, id: &PolicyGroupId) -> Result<(), Error> {
         self.act(|tx| {
             let group = tx.writer.find(&POLICY_GROUPS, id)?.ok_or(Error::NotFound("policy group"))?;
@@ -244,7 +255,7 @@ fn refuse_name(all: &[(PolicyGroupId, PolicyGroup)], name: &str, but: Option<&Po
 }
 
 fn view(read: &impl Read, group: PolicyGroup) -> Result<PolicyGroupView, Error> {
-    Ok(PolicyGroupView { bound: requests::bound(read, &group.id)?, group })
+    Ok(PolicyGroupView { bound: Some(requests::bound(read, &group.id)?), group })
 }
 
 /// The rules, for the trail.
@@ -282,12 +293,12 @@ fn record(
 mod tests {
     use super::{
         super::{
-            Approval, CredentialChange,
+            Approval, Attach, CredentialChange,
             fixture::{DAY, Fixture, approval, approve, submit, wish},
         },
         *,
     };
-    use crate::model::{CloudId, CredentialId, Role, ServiceId};
+    use crate::model::{AccessRequestId, CloudId, CredentialId, Role, ServiceId};
 
     fn rule(kind: RuleType, value: &str, service: Option<&str>, operation: Option<&str>) -> NewPolicy {
         NewPolicy {
@@ -325,7 +336,7 @@ mod tests {
         let id = submit(&dora, "dev", None);
         let yes = Approval {
             credential: credential.clone(),
-            policy_group: Some(group.id.clone()),
+            policy_group: Attach::Group(group.id.clone()),
             expires_at: None,
             allow_credential_operations: Vec::new(),
             comment: None,
@@ -405,7 +416,7 @@ mod tests {
         fixture.advance(DAY);
         let (_, second) = bound(&fixture, &group, &credential);
         assert_eq!(told(&administrator), "the policy group is in use by 2 access requests: end those first");
-        assert_eq!(caller.policy_group(&group.id).unwrap().bound, 2);
+        assert_eq!(caller.policy_group(&group.id).unwrap().bound, Some(2));
         let page = caller.bound_by(&group.id, &PageRequest::default()).unwrap();
         assert_eq!(
             page.items.into_iter().map(|request| request.id).collect::<Vec<_>>(),
@@ -416,9 +427,12 @@ mod tests {
         }
         administrator.delete(&group.id).unwrap();
         assert!(matches!(administrator.delete(&group.id), Err(Error::NotFound(_))));
-        assert!(caller.policy_group_of(&first).unwrap().is_none());
-        let late =
-            Approval { policy_group: Some(group.id.clone()), ..approval(&caller.credential(&credential).unwrap()) };
+        let gone = caller.policy_groups_of(&first).unwrap().attached.unwrap();
+        assert_eq!((gone.id, gone.group.is_none()), (group.id.clone(), true));
+        let late = Approval {
+            policy_group: Attach::Group(group.id.clone()),
+            ..approval(&caller.credential(&credential).unwrap())
+        };
         let third = submit(&dora, "dev", None);
         let refused = caller.approver(&third).unwrap().approve(&late).unwrap_err().to_string();
         assert_eq!(refused, "policy_group must be a policy group that there is, or null");
@@ -437,22 +451,30 @@ mod tests {
         ]
         .map(|(name, roles)| fixture.person(name, &roles));
         let place = fixture.person("place", &[(Role::Admin, Some("dev"))]);
-        for (who, lists, sees, manages) in [
+        for (who, lists, knows_use, manages) in [
             (&root(&fixture), true, true, true),
             (&paul, true, true, false),
             // Groups are for all environments.
             (&place, true, true, false),
-            (&dora, false, true, false),
-            (&dan, false, false, false),
+            // Who may ask for one has to know what there is, and not who else has it.
+            (&dora, true, false, false),
+            (&dan, true, false, false),
             (&ada, false, false, false),
         ] {
             let name = &who.user().name;
-            assert_eq!(who.policy_groups(&first).is_ok(), lists, "{name}");
-            assert_eq!(who.policy_group(&group.id).is_ok(), sees, "{name}");
+            let listed = who.policy_groups(&first).map(|page| page.items[0].bound);
+            let seen = who.policy_group(&group.id).map(|view| view.bound);
+            let bound = knows_use.then_some(1);
+            assert_eq!((listed.ok(), seen.ok()), (lists.then_some(bound), lists.then_some(bound)), "{name}");
             assert_eq!(who.policy_administrator().is_ok(), manages, "{name}");
         }
-        assert_eq!(dora.policy_group_of(&id).unwrap().unwrap().id, group.id);
-        assert!(matches!(dan.policy_group_of(&id), Err(Error::NotFound(_))));
+        // Who may ask no longer still sees what their own access is bound by, and nothing else.
+        let other = make(&fixture, &named("others", &[]));
+        let dora = fixture.person(dora.user().name.as_str(), &[(Role::Auditor, Some("dev"))]);
+        assert!(dora.policy_groups(&first).is_err() && dora.policy_group(&other.id).is_err());
+        assert_eq!(dora.policy_group(&group.id).unwrap().bound, None);
+        assert_eq!(dora.policy_groups_of(&id).unwrap().attached.unwrap().id, group.id);
+        assert!(matches!(dan.policy_groups_of(&id), Err(Error::NotFound(_))));
         // Taken away between the page and the click.
         let caller = root(&fixture);
         let administrator = caller.policy_administrator().unwrap();

@@ -1,5 +1,6 @@
-//! What must hold after any sequence of steps by anybody: no access without somebody else's yes, none after its end, and
-//! none without the rules that were attached to it.
+//! What must hold after any sequence of steps by anybody: no access without somebody else's yes, none after its end,
+//! none without the rules that were attached to it, and none without those that were asked for unless whoever said yes has
+//! said so.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,7 +45,7 @@ enum Step {
     Reveal(usize, Index),
     Revoke(usize, Index),
     Rotate(usize, Index, u64),
-    Submit(usize, bool, Option<u64>),
+    Submit(usize, bool, Option<u64>, usize),
     Ungroup(usize, usize),
     Withdraw(usize, Index),
 }
@@ -54,7 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
     let on = || (0..PEOPLE.len(), any::<Index>());
     prop_oneof![
         2 => (1..200_u64).prop_map(Step::Advance),
-        8 => (on(), 0..3_usize).prop_map(|((who, on), group)| Step::Approve(who, on, group)),
+        8 => (on(), 0..6_usize).prop_map(|((who, on), group)| Step::Approve(who, on, group)),
         1 => on().prop_map(|(who, on)| Step::Archive(who, on)),
         1 => on().prop_map(|(who, on)| Step::Deny(who, on)),
         2 => (1..PEOPLE.len(), any::<bool>()).prop_map(|(who, disabled)| Step::Disable(who, disabled)),
@@ -64,8 +65,9 @@ fn step() -> impl Strategy<Value = Step> {
         8 => on().prop_map(|(who, on)| Step::Reveal(who, on)),
         1 => on().prop_map(|(who, on)| Step::Revoke(who, on)),
         3 => (on(), 0..100_u64).prop_map(|((who, on), overlap)| Step::Rotate(who, on, overlap)),
-        6 => (who, any::<bool>(), proptest::option::of(1..300_u64)).prop_map(|(who, dev, span)| Step::Submit(who, dev, span)),
-        1 => (0..2_usize, 0..2_usize).prop_map(|(who, on)| Step::Ungroup(who, on)),
+        6 => (who, any::<bool>(), proptest::option::of(1..300_u64), 0..3_usize)
+            .prop_map(|(who, dev, span, group)| Step::Submit(who, dev, span, group)),
+        3 => (0..2_usize, 0..2_usize).prop_map(|(who, on)| Step::Ungroup(who, on)),
         1 => on().prop_map(|(who, on)| Step::Withdraw(who, on)),
     ]
 }
@@ -74,10 +76,24 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Known {
     requests: Vec<AccessRequestId>,
-    approved: BTreeSet<AccessRequestId>,
+    /// Which policy group each asked for.
+    asked: BTreeMap<AccessRequestId, Option<PolicyGroupId>>,
+    /// What was said of it with the yes.
+    approved: BTreeMap<AccessRequestId, Attach>,
     revealed: BTreeMap<AccessRequestId, usize>,
     ended: BTreeSet<AccessRequestId>,
     disabled: BTreeSet<usize>,
+}
+
+impl Known {
+    /// The policy group that holds for a request to which somebody has said yes in this way.
+    fn attached(&self, request: &AccessRequestId, said: &Attach) -> Option<PolicyGroupId> {
+        match said {
+            Attach::AsAsked => self.asked[request].clone(),
+            Attach::Group(id) => Some(id.clone()),
+            Attach::Nothing => None,
+        }
+    }
 }
 
 struct World {
@@ -111,6 +127,25 @@ impl World {
         Caller { workflow: self.fixture.workflow.clone(), user, token }
     }
 
+    fn approve(&mut self, who: usize, id: AccessRequestId, group: usize) {
+        let caller = self.caller(who);
+        let said = match group {
+            known @ 0..2 => Attach::Group(self.groups[known].clone()),
+            2 => Attach::Nothing,
+            _ => Attach::AsAsked,
+        };
+        let done = self.credentials.iter().find_map(|one| {
+            let yes = Approval { policy_group: said.clone(), ..approval(one) };
+            caller.approver(&id).ok()?.approve(&yes).ok()
+        });
+        let Some(AccessRequestView { request, .. }) = done else { return };
+        assert!(caller.may(Permission::AccessRequestsManage, Some(&request.environment)));
+        assert_ne!(request.requested_by, caller.user().name);
+        assert!(!self.known.disabled.contains(&who));
+        assert_eq!(request.policy_group, self.known.attached(&id, &said), "not as was asked or said");
+        assert!(self.known.approved.insert(id, said).is_none());
+    }
+
     fn take(mut self, step: &Step) -> Self {
         let on =
             |index: &Index, known: &Known| (!known.requests.is_empty()).then(|| index.get(&known.requests).clone());
@@ -128,13 +163,17 @@ impl World {
                     self.known.disabled.remove(who)
                 };
             }
-            Step::Submit(who, dev, span) => {
+            Step::Submit(who, dev, span, group) => {
                 let caller = self.caller(*who);
                 let place = env(if *dev { "dev" } else { "prod" });
-                let made = caller
-                    .requester(&place)
-                    .and_then(|requester| requester.submit(&wish(&["dynamodb"], span.map(Duration::from_secs))));
-                if let Ok(view) = made {
+                let policy_group = self.groups.get(*group).cloned();
+                let new = NewAccessRequest {
+                    policy_group: policy_group.clone(),
+                    ..wish(&["dynamodb"], span.map(Duration::from_secs))
+                };
+                if let Ok(view) = caller.requester(&place).and_then(|requester| requester.submit(&new)) {
+                    assert_eq!(view.request.requested_policy_group, policy_group);
+                    self.known.asked.insert(view.request.id.clone(), policy_group);
                     assert!(caller.may(Permission::CloudServicesRequest, Some(&place)));
                     self.known.requests.push(view.request.id);
                 }
@@ -152,18 +191,7 @@ impl World {
             }
             Step::Approve(who, index, group) => {
                 if let Some(id) = on(index, &self.known) {
-                    let caller = self.caller(*who);
-                    let done = self.credentials.iter().find_map(|one| {
-                        let yes = Approval { policy_group: self.groups.get(*group).cloned(), ..approval(one) };
-                        caller.approver(&id).ok()?.approve(&yes).ok()
-                    });
-                    if let Some(view) = done {
-                        let request = view.request;
-                        assert!(caller.may(Permission::AccessRequestsManage, Some(&request.environment)));
-                        assert_ne!(request.requested_by, caller.user().name);
-                        assert!(!self.known.disabled.contains(who));
-                        assert!(self.known.approved.insert(id));
-                    }
+                    self.approve(*who, id, *group);
                 }
             }
             Step::Reveal(who, index) => {
@@ -234,10 +262,11 @@ impl World {
                 continue;
             }
             *working.entry(grant.request.clone()).or_default() += 1;
-            assert!(self.known.approved.contains(&grant.request), "access without approval");
+            let said = self.known.approved.get(&grant.request).expect("access without approval");
+            let attached = self.known.attached(&grant.request, said);
             assert!(self.known.revealed.contains_key(&grant.request), "access before the secret was shown");
             assert!(!self.known.ended.contains(&grant.request), "access after its end");
-            assert_eq!(grant.policies.to_vec(), demanded(&reader, &grant.request), "access with other rules");
+            assert_eq!(grant.policies.to_vec(), demanded(&reader, attached), "access with other rules");
             assert!(!self.known.disabled.iter().any(|&who| PEOPLE[who].0 == grant.user.as_str()));
             let credential = self.credentials.iter().find(|one| one.id == grant.credential).unwrap();
             assert!(credential.environments.contains(&grant.environment));
@@ -270,10 +299,9 @@ impl World {
     }
 }
 
-/// The rules in force of the group that is attached to a request.
-fn demanded(reader: &crate::store::Reader, id: &AccessRequestId) -> Vec<crate::model::Policy> {
-    use crate::store::tables::{access_requests::ACCESS_REQUESTS, policy_groups::POLICY_GROUPS};
-    let group = reader.find(&ACCESS_REQUESTS, id).unwrap().unwrap().policy_group;
+/// The rules in force of the group that has to be attached.
+fn demanded(reader: &crate::store::Reader, group: Option<PolicyGroupId>) -> Vec<crate::model::Policy> {
+    use crate::store::tables::policy_groups::POLICY_GROUPS;
     let group = group.map(|id| reader.find(&POLICY_GROUPS, &id).unwrap().expect("access whose group was deleted"));
     let policies = group.map(|group| group.policies).unwrap_or_default().into_iter();
     policies.filter(|policy| policy.status == PolicyStatus::Enforced).collect()
@@ -291,7 +319,7 @@ fn rules(name: &str, statuses: &[bool]) -> NewPolicyGroup {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_works_without_a_yes_or_after_the_end(steps in vec(step(), 0..60)) {

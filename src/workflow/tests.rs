@@ -253,7 +253,7 @@ fn an_approval_is_looked_at_whole() {
     let other = fixture.credential("2", &["prod"]);
     let id = submit(&dora, "dev", None);
     let mut bad = Approval {
-        policy_group: PolicyGroupId::new("strict").ok(),
+        policy_group: Attach::Group(PolicyGroupId::new("strict").unwrap()),
         expires_at: Some(fixture.clock.now()),
         allow_credential_operations: vec!["sts:AssumeRole".into(), "dynamodb".into(), "dynamodb:".into()],
         ..approval(&other)
@@ -277,7 +277,7 @@ fn an_approval_is_looked_at_whole() {
         ("AssumeRole", "must be of the form service:Operation"),
     ] {
         bad.allow_credential_operations = by_name(&["sts:AssumeRole", name]);
-        bad.policy_group = None;
+        bad.policy_group = Attach::Nothing;
         bad.expires_at = None;
         bad.credential = linked.id.clone();
         let Err(Error::Invalid(errors)) = ann.approver(&id).unwrap().approve(&bad) else { panic!("accepted {name}") };

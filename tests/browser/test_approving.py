@@ -6,7 +6,7 @@ from collections.abc import Callable
 from browsing.person import Person
 from browsing.site import Site
 from harness.calls import call, refused
-from harness.clients import Way
+from harness.clients import Way, refusal
 from harness.cloud import Key
 
 
@@ -96,6 +96,61 @@ def test_with_a_policy_group(cloud_site: Site, browse: Callable):
     admin.follow("Delete the policy group")
     assert "dora in staging" in admin.text()
     assert not admin.page.locator("main").get_by_role("button", name="Delete").count()
+
+
+TEAMS = "What CreateTable of DynamoDB creates must have a name that begins with"
+
+
+def test_with_the_rules_that_were_asked_for(cloud_site: Site, browse: Callable):
+    """Told while one picks them, picked already for who decides, on the pages of both, and kept by the calls."""
+    anna, dora = browse(cloud_site.url).sign_in("anna"), browse(cloud_site.url).sign_in("dora")
+    teams, others = cloud_site.policy_group("Tables of teams"), cloud_site.policy_group("Tables of others")
+    request = dora.ask("DynamoDB", rules="Tables of teams")
+    dora.visit("/environments/staging/cloud-services/request")
+    rules = dora.page.get_by_label(re.compile("^Rules"))
+    said = dora.page.locator("[data-say=policy_group]")
+    assert not said.inner_text()
+    rules.select_option(label="Tables of teams")
+    assert f"{TEAMS} “team-”." in said.inner_text()
+    rules.select_option(label="None in particular")
+    assert not said.inner_text()
+    dora.visit(f"/access-requests/{request}")
+    assert "Policy group asked for" in dora.text() and f"{TEAMS} team-" in dora.text()
+    dora.follow("Tables of teams")
+    assert f"{TEAMS} team-" in dora.text() and "Where it is used" not in dora.text()
+
+    anna.visit(f"/access-requests/{request}/decide")
+    assert "dora asks for “Tables of teams”." in anna.text()
+    group, allows = anna.page.get_by_label("Which policy group?"), anna.page.locator(".allows")
+    assert group.evaluate("(field) => field.selectedOptions[0].textContent") == "Tables of teams, as asked"
+    assert f"{TEAMS} “team-”." in allows.inner_text()
+    group.select_option(label="None")
+    assert "What they create may have any name, though “Tables of teams” was asked for." in allows.inner_text()
+    anna.decide(request)
+    for person in (anna, dora):
+        person.visit(f"/access-requests/{request}")
+        assert "With the policy group “Tables of teams”, as asked." in person.text()
+    dynamodb = Way(cloud_site.gateway.proxy_url, cloud_site.gateway.ca, Key(*dora.take_secret(request))).boto3(
+        "dynamodb"
+    )
+    named = {
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    got = refusal(dynamodb.create_table, TableName="orders", **named)
+    assert got.message == "Action 'CreateTable' violates policy 'csg.resource.name.prefix'"
+    dynamodb.create_table(TableName="team-orders", **named)
+
+    # Without scripts, and with a group that is gone: nothing is picked for her.
+    request = dora.ask("DynamoDB", rules="Tables of others")
+    cloud_site.admin.raw("DELETE", f"/policy-groups/{others}")
+    plain = browse(cloud_site.url, java_script_enabled=False).sign_in("anna")
+    plain.decide(request)
+    assert "The policy group that was asked for is no longer there: pick another, or none." in plain.text()
+    plain.page.get_by_label("Which policy group?").select_option(label="Tables of teams")
+    plain.press("Approve access")
+    assert cloud_site.admin.get(f"/access-requests/{request}")["policy_group"] == teams
 
 
 def test_deny(cloud_site: Site, browse: Callable):

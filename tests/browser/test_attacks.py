@@ -193,6 +193,12 @@ def test_nothing_stored_comes_alive(site: Site, browse: Callable):
             "/credentials", name=evil, cloud="aws", kind="static", access_key_id="AKIAIOSFODNN7EXAMPLE",
             secret_access_key="x" * 40, environments=[f"evil-{n}", "staging"],
         )["id"]  # fmt: skip
+        # A role's path may have nearly everything in it.
+        arn = f"arn:aws:iam::123456789012:role/{evil.replace(' ', '+')}/x"
+        role = admin.post(
+            "/credentials", name=evil, cloud="aws", kind="role", role_arn=arn, source_credential=credential,
+            environments=["staging"],
+        )["id"]  # fmt: skip
         admin.post("/tokens", name=evil)
         conditions = {"cloud": "aws", "service": "dynamodb", "operation": "CreateTable"}
         rule = {"type": "csg.resource.name.prefix", "status": "enforced", "value": evil, "conditions": conditions}
@@ -235,6 +241,8 @@ def test_nothing_stored_comes_alive(site: Site, browse: Callable):
             "/credentials",
             f"/credentials/{credential}",
             f"/credentials/{credential}/delete",
+            f"/credentials/{role}",
+            f"/credentials/{role}/delete",
             "/new/credential",
             "/policy-groups",
             f"/policy-groups/{group}",

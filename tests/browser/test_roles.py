@@ -45,8 +45,9 @@ PAGES = {
     "/credentials/{credential}": ({"admin", "anna"}, 404),
     "/credentials/{credential}/delete": ({"admin"}, 403),
     "/new/credential": ({"admin"}, 403),
-    "/policy-groups": ({"admin", "anna", "paula"}, 403),
-    "/policy-groups/{policies}": ({"admin", "anna", "paula", "dora"}, 404),
+    # Who may ask for access may ask for certain rules.
+    "/policy-groups": ({"admin", "anna", "paula", "dora", "peter"}, 403),
+    "/policy-groups/{policies}": ({"admin", "anna", "paula", "dora", "peter"}, 404),
     "/policy-groups/{policies}/delete": ({"admin"}, 403),
     "/new/policy-group": ({"admin"}, 403),
     "/people": ({"admin"}, 403),
@@ -70,9 +71,8 @@ CALLS = {
     ("POST", "/environments", '{"id": "staging", "name": "Staging"}'): {"admin"},
     ("POST", "/settings", "{}"): {"admin"},
     ("GET", "/credentials", None): {"admin", "anna", "paula"},
-    ("GET", "/policy-groups", None): {"admin", "anna", "paula"},
-    # Who has access under it may read it.
-    ("GET", "/policy-groups/{policies}", None): {"admin", "anna", "paula", "dora"},
+    ("GET", "/policy-groups", None): {"admin", "anna", "paula", "dora", "peter"},
+    ("GET", "/policy-groups/{policies}", None): {"admin", "anna", "paula", "dora", "peter"},
     ("POST", "/policy-groups", '{"name": "", "policies": []}'): {"admin"},
     ("PUT", "/policy-groups/{policies}", '{"name": "", "policies": []}'): {"admin"},
     ("DELETE", "/policy-groups/{policies}", None): {"admin"},

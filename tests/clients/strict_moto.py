@@ -5,7 +5,8 @@
 
 A request reaches moto only if it is rightly signed, and sent to a host that belongs to the service and region it is
 signed for. What is refused is refused in AWS's own format with the reason in `x-strict-reason`. Every verdict is one
-line of JSON in the log. Services that moto lacks are verified, then echoed.
+line of JSON in the log. Services that moto lacks are verified, then echoed. A bucket of S3 is served where it is, and
+signed for that region; elsewhere, clients are told so as S3 tells them: `strict_regions.py`.
 """
 
 import argparse
@@ -20,9 +21,10 @@ from pathlib import Path
 import moto.backend_index
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from moto.sts.models import sts_backends
 from werkzeug.serving import run_simple
 
+import strict_regions
+import strict_roles
 from sigv4_verifier import Refused, Request, verify
 
 # Calls that AWS takes without a signature.
@@ -62,6 +64,9 @@ class StrictMoto:
             "target": request.target,
             "headers": sorted(request.headers),
         }
+        if told := strict_regions.told_to_anybody(request):
+            self.write_down(record | {"asks_where": told.bucket})
+            return told.send(request, start_response)
         try:
             application = self.application_for(environ)
             record |= self.judge(request, application)
@@ -69,7 +74,11 @@ class StrictMoto:
             record["refused"] = str(reason)
         except Exception as error:  # a verifier that fails has not verified
             record["refused"] = f"VerifierError {type(error).__name__}: {error}"
+        if elsewhere := "scope" in record and strict_regions.elsewhere(request, record["scope"].split("/")[1]):
+            record["elsewhere"] = elsewhere.code
         self.write_down(record)
+        if elsewhere:
+            return elsewhere.send(request, start_response)
         if "refused" in record:
             return refuse(record["refused"], request, start_response)
         if record.get("scope", "").split("/")[2:3] == ["execute-api"]:
@@ -93,7 +102,9 @@ class StrictMoto:
             check_echo_host(host, service, region)
         else:
             check_host(host, application.service, region)
+        assumed = strict_roles.check_trust(request, verdict.key) if service == "sts" else {}
         return {
+            **assumed,
             "key": verdict.key,
             "scope": verdict.scope,
             "signed_headers": verdict.signed_headers,
@@ -112,11 +123,8 @@ class StrictMoto:
                     for candidate in user.access_keys:
                         if candidate.access_key_id == key:
                             return candidate.secret_access_key, None
-        for account in list(sts_backends.values()):
-            for partition in list(account.values()):
-                for role in partition.assumed_roles:
-                    if role.access_key_id == key:
-                        return role.secret_access_key, role.session_token
+        if found := strict_roles.secret_of_session(key):
+            return found
         raise Refused("UnknownAccessKey " + key)
 
     def write_down(self, record: dict) -> None:
@@ -226,7 +234,10 @@ def main() -> None:
     parser.add_argument("--key")
     parser.add_argument("--static", action="append", default=[], metavar="AKID:SECRET[:TOKEN]")
     parser.add_argument("--log", type=Path, default=Path("verdicts.jsonl"))
+    parser.add_argument("--session-seconds", type=int, help="how long sessions of roles last, whatever was asked for")
     arguments = parser.parse_args()
+    if arguments.session_seconds:
+        strict_roles.let_sessions_last(arguments.session_seconds)
 
     keys: dict[str, tuple[str, str | None]] = {}
     for static in arguments.static:

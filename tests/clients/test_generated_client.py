@@ -155,17 +155,6 @@ def test_the_whole_way(nobody: Api, admin: Api, gateway: Gateway):
     gerda = Api(gerda.package, gerda.url, token.token)
 
     # Asked for, approved, the secret read, once.
-    request = gerda.do(
-        made,
-        "access_requests",
-        "create_access_request",
-        environment.id,
-        body=model("NewAccessRequest")(
-            cloud="aws", services=["dynamodb"], justification="a generated client needs it", duration="30d"
-        ),
-    )
-    status = model("Status")
-    assert (request.status, request.decided_by, request.expires_at) == (status.PENDING, None, None)
     conditions = model("PolicyConditions")(cloud="aws", service="dynamodb", operation="CreateTable")
     rule = model("Policy")(
         type_=model("PolicyType")("csg.resource.name.prefix"),
@@ -179,10 +168,26 @@ def test_the_whole_way(nobody: Api, admin: Api, gateway: Gateway):
         "create_policy_group",
         body=model("NewPolicyGroup")(name="generated names", policies=[rule]),
     )
-    approval = model("Approval")(credential=credential.id, policy_group=group.id, comment="from a generated client")
+    request = gerda.do(
+        made,
+        "access_requests",
+        "create_access_request",
+        environment.id,
+        body=model("NewAccessRequest")(
+            cloud="aws",
+            services=["dynamodb"],
+            justification="a generated client needs it",
+            duration="30d",
+            policy_group=group.id,
+        ),
+    )
+    status = model("Status")
+    assert (request.status, request.decided_by, request.expires_at) == (status.PENDING, None, None)
+    approval = model("Approval")(credential=credential.id, comment="from a generated client")
     approved = gustav.do(done, "access_requests", "approve_access_request", request.id, body=approval)
     assert (approved.status, approved.decided_by) == (status.APPROVED, "gustav")
-    assert approved.policy_group == group.id
+    # What was asked for is attached where nothing is said of it.
+    assert approved.requested_policy_group == approved.policy_group == group.id
     assert gerda.do(done, "policy_groups", "show_policy_group", group.id).policies == [rule]
     assert (approved.expires_at - approved.decided_at).days == 30
     secret = gerda.do(done, "access_requests", "read_secret", request.id)

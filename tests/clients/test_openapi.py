@@ -102,8 +102,9 @@ def document(team: Team) -> dict:
     document = team.admin.document()
     schemas = document["components"]["schemas"]
     schemas["Approval"]["properties"]["credential"] = {"type": "string", "enum": [team.credential]}
-    # What it is approved with must not be what is taken away meanwhile.
+    # What it is asked for or approved with must not be what is taken away meanwhile.
     schemas["Approval"]["properties"]["policy_group"] = {"type": "null"}
+    schemas["NewAccessRequest"]["properties"]["policy_group"] = {"type": "null"}
     schemas["UserName"]["examples"] = ["erika"]
     return document
 

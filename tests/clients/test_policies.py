@@ -7,6 +7,7 @@ import pytest
 
 from harness.clients import Way, refusal
 from harness.cloud import StrictMoto
+from harness.console import ApiError
 from harness.gateway import Team
 from harness.process import wait_until
 
@@ -140,6 +141,43 @@ def test_access_of_others_is_not_bound(bound: Bound, team: Team):
     free = bound.way.with_key(team.grant("dynamodb")).boto3("dynamodb")
     free.create_table(**table("unbound"))
     refused(bound.client("dynamodb").create_table, PREFIX, "CreateTable", **table("unbound-2"))
+
+
+def test_what_is_asked_for_holds_unless_the_approver_says_otherwise(team: Team, cloud: StrictMoto):
+    """Dora looks for the group and asks for it, anna says yes without a word of it, and the calls keep its rules."""
+    made = team.admin.post("/policy-groups", name="asked for", policies=[rule(PREFIX, "asked-")])["id"]
+    [known] = [group for group in team.dora.items("/policy-groups") if group["name"] == "asked for"]
+    assert (known["id"], known["policies"][0]["value"], known["in_use"]) == (made, "asked-", None)
+    asked = [team.ask("dynamodb", policy_group=made) for _ in range(3)]
+    assert {request["requested_policy_group"] for request in asked} == {made}
+
+    def client(request: dict) -> Any:
+        return Way(team.gateway.proxy_url, team.gateway.ca, team.reveal(request)).boto3("dynamodb")
+
+    assert team.approve(asked[0])["policy_group"] == made
+    dynamodb = client(asked[0])
+    seen = len(cloud.verdicts())
+    refused(dynamodb.create_table, PREFIX, "CreateTable", **table("not-asked-for"))
+    assert len(cloud.verdicts()) == seen, "what is refused does not leave"
+    dynamodb.create_table(**table("asked-1"))
+    # Said so, there are none.
+    assert team.approve(asked[1], policy_group=None)["policy_group"] is None
+    client(asked[1]).create_table(**table("without-rules"))
+
+    # A group that goes away while it is waited for lets nobody have more: the yes has to say what holds instead.
+    team.anna.post(f"/access-requests/{asked[0]['id']}/revoke")
+    team.admin.raw("DELETE", f"/policy-groups/{made}")
+    with pytest.raises(ApiError, match="must be given, as the one that was asked for is no longer there") as raised:
+        team.approve(asked[2])
+    assert raised.value.status == 422
+    other = team.admin.post("/policy-groups", name="instead", policies=[rule(PREFIX, "instead-")])["id"]
+    team.approve(asked[2], policy_group=other)
+    dynamodb = client(asked[2])
+    refused(dynamodb.create_table, PREFIX, "CreateTable", **table("asked-2"))
+    dynamodb.create_table(**table("instead-1"))
+    told = [event["detail"] for event in team.admin.events(f"request={asked[2]['id']}")]
+    says = f"policy group {other} (instead), where {made} (deleted since) was asked for"
+    assert any(says in (detail or "") for detail in told), told
 
 
 def test_a_restart_and_a_new_key_change_nothing(bound: Bound, team: Team):

@@ -8,7 +8,9 @@ import hashlib
 import hmac
 import itertools
 import re
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -23,10 +25,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from harness.clients import Way
 from harness.cloud import REAL_KEY, Exchange, Key, StrictMoto
 from harness.gateway import Team
+from harness.load import records
 from harness.process import wait_until
 from harness.wire import Response, raw_request, tunnel
 
 BUCKET, DOTTED = "presigned", "pre.signed.papers"
+# Where boto3 presigns with SigV2 by default, and a region of after March 2019, whose buckets the global host does not serve.
+OLD_REGIONS = [
+    "us-east-1", "us-west-1", "us-west-2", "eu-west-1", "ap-northeast-1", "ap-southeast-1", "ap-southeast-2", "sa-east-1",
+]  # fmt: skip
+YOUNG = "ap-southeast-3"
+# The form of the host, where the bucket lies, where boto3 is asked. Elsewhere than in us-east-1, boto3 puts the region into the
+# host where the bucket stands in the path.
+SIGV2 = [
+    *itertools.product(("virtual", "accelerate"), OLD_REGIONS, ["us-east-1"]),
+    *((form, region, region) for form in ("virtual", "accelerate") for region in OLD_REGIONS[1:]),
+    *itertools.product(("virtual", "path", "dotted", "accelerate"), ("eu-central-1", YOUNG), ["us-east-1"]),
+    *itertools.product(("path", "dotted"), ("us-east-1", "eu-west-1"), ["us-east-1"]),
+    ("virtual", "us-east-1", "eu-west-1"),
+]
 VERSIONS = {"sigv2": None, "sigv4": "s3v4"}
 # The bucket, and the host that it is found at. boto3's own default, in us-east-1, is SigV2 with the bucket in the host; one
 # with dots it always has in the path.
@@ -223,23 +240,125 @@ def test_the_quarter_of_an_hour_is_for_headers(
         assert len(cloud.verdicts()) - seen == (status == 200)
 
 
-@pytest.mark.parametrize("region", ["eu-west-1", "ap-southeast-3"])
-def test_buckets_elsewhere(region: str, team: Team, s3_key: Key, http: urllib3.ProxyManager, cloud: StrictMoto) -> None:
-    """By default, boto3 presigns them at the global host, and signs for their region."""
+def bucket_in(straight: Way, region: str, name: str) -> str:
+    client = straight.boto3("s3", region)
+    # us-east-1 is no constraint.
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    client.create_bucket(Bucket=name, **where)
+    return name
+
+
+@pytest.mark.parametrize(("region", "status"), [("eu-west-1", 200), ("eu-central-1", 200), (YOUNG, 400)])
+def test_buckets_elsewhere(
+    region: str, status: int, team: Team, s3_key: Key, http: urllib3.ProxyManager, cloud: StrictMoto, straight: Way
+) -> None:
+    """By default, boto3 presigns them at the global host, and signs for their region. It does so too where S3 says no."""
+    bucket = bucket_in(straight, region, f"of-{region}")
     client = Way(team.gateway.proxy_url, team.gateway.ca, s3_key).boto3("s3", region, signature_version="s3v4")
     for operation, method in (("put_object", "PUT"), ("get_object", "GET")):
-        url = client.generate_presigned_url(operation, {"Bucket": BUCKET, "Key": f"of {region}"})
-        assert urlsplit(url).hostname == f"{BUCKET}.s3.amazonaws.com" and f"%2F{region}%2Fs3%2F" in url
+        url = client.generate_presigned_url(operation, {"Bucket": bucket, "Key": f"of {region}"})
+        assert urlsplit(url).hostname == f"{bucket}.s3.amazonaws.com" and f"%2F{region}%2Fs3%2F" in url
         got = http.request(method, url, body=region.encode() if method == "PUT" else None)
-        assert got.status == 200, got.data
+        assert got.status == status, got.data
         verdict = cloud.verdicts()[-1]
         assert (verdict["key"], verdict["scope"].split("/")[1]) == (REAL_KEY.id, region)
-    assert got.data == region.encode()
+    assert (got.data == region.encode()) == (status == 200)
     seen = len(cloud.verdicts())
     for elsewhere in ("cn-north-1", "us-gov-west-1"):
         other = http.request("GET", url.replace(f"%2F{region}%2F", f"%2F{elsewhere}%2F"))
         assert other.status in (400, 403) and b"'us-east-1'" in other.data, other.data
     assert len(cloud.verdicts()) == seen, "regions of other partitions"
+    assert bucket not in cloud.asked_where(), "the signature says it"
+
+
+@pytest.mark.parametrize(("form", "lies_in", "asked_in"), SIGV2)
+def test_sigv2_finds_the_bucket(
+    form: str, lies_in: str, asked_in: str, team: Team, cloud: StrictMoto, straight: Way, http: urllib3.ProxyManager
+) -> None:
+    """boto3 as it is by default, in each region where it makes SigV2, and in another one than the bucket's."""
+    key = team.grant("s3")
+    bucket = bucket_in(straight, lies_in, f"{form}{'.' if form == 'dotted' else '-'}{lies_in}-{asked_in}")
+    styles = {"path": {"addressing_style": "path"}, "accelerate": {"use_accelerate_endpoint": True}}
+    config = {"s3": styles[form]} if form in styles else {}
+    client = Way(team.gateway.proxy_url, team.gateway.ca, key).boto3("s3", asked_in, **config)
+    own = {"virtual": f"{bucket}.s3", "path": "s3", "dotted": "s3", "accelerate": f"{bucket}.s3-accelerate"}[form]
+    moves = lies_in != "us-east-1" and form != "accelerate"
+    served_at = f"{own}.{lies_in}.amazonaws.com" if moves else f"{own}.amazonaws.com"
+    seen, body = len(cloud.verdicts()), lies_in.encode() * 100_000
+    got = {}
+    for method, operation, named in (
+        ("PUT", "put_object", {"Key": "a b/ü"}),
+        ("GET", "get_object", {"Key": "a b/ü"}),
+        ("HEAD", "head_object", {"Key": "a b/ü"}),
+        ("GET", "list_objects_v2", {"Prefix": "a b/"}),
+    ):
+        url = client.generate_presigned_url(operation, {"Bucket": bucket, **named})
+        assert urlsplit(url).hostname == f"{own}.amazonaws.com" and "AWSAccessKeyId=" in url
+        got[operation] = http.request(method, url, body=body if method == "PUT" else None)
+        assert got[operation].status == 200, (operation, got[operation].data)
+    assert got["get_object"].data == body
+    assert got["head_object"].headers["content-length"] == str(len(body))
+    assert b"<KeyCount>1</KeyCount>" in got["list_objects_v2"].data
+    arrived = [(it["host"], it["key"], it["scope"].split("/")[1]) for it in cloud.verdicts()[seen:]]
+    assert arrived == [(served_at, REAL_KEY.id, lies_in)] * 4
+    assert cloud.asked_where().count(bucket) == 1
+    recorded = {(it["host"], it["region"], it["outcome"]) for it in records(team, key, 4)}
+    assert recorded == {(served_at, lies_in, "allowed")}
+
+
+def test_nobody_but_who_may_call_makes_the_gateway_ask(
+    team: Team, s3_key: Key, cloud: StrictMoto, straight: Way, http: urllib3.ProxyManager
+) -> None:
+    bucket = bucket_in(straight, "eu-west-1", "not-asked-for")
+    gateway = team.gateway
+
+    def url(key: Key) -> str:
+        client = Way(gateway.proxy_url, gateway.ca, key).boto3("s3", "eu-west-1")
+        return client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"})
+
+    right = url(s3_key)
+    ended = team.grant("s3")
+    team.anna.post(f"/access-requests/{ended.request}/revoke", comment="enough")
+    for refused in (
+        url(Key("CSGAUNKNOWNUNKNOWN01", "secret")),
+        url(Key(s3_key.id, "another secret")),
+        right.replace("/k?", "/other?"),
+        url(team.grant("sqs")),
+        url(ended),
+        re.sub(r"Expires=\d+", "Expires=1", right),
+    ):
+        assert http.request("GET", refused).status == 403, refused
+    assert bucket not in cloud.asked_where()
+    assert http.request("GET", right).status == 404
+    assert cloud.asked_where().count(bucket) == 1
+
+
+def test_who_wants_to_know_at_once_asks_once(team: Team, s3_key: Key, cloud: StrictMoto, straight: Way) -> None:
+    """From as many connections as there are calls, on all the gateway's threads."""
+    bucket = bucket_in(straight, "eu-west-1", "wanted-by-many")
+    straight.boto3("s3", "eu-west-1").put_object(Bucket=bucket, Key="k", Body=b"x")
+    client = Way(team.gateway.proxy_url, team.gateway.ca, s3_key).boto3("s3", "eu-west-1")
+    url, start = client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"}), threading.Barrier(24)
+
+    def get(_: int) -> tuple[int, bytes]:
+        with urllib3.ProxyManager(team.gateway.proxy_url, ca_certs=str(team.gateway.ca), retries=False) as client:
+            start.wait(30)
+            got = client.request("GET", url)
+            return got.status, got.data
+
+    with ThreadPoolExecutor(start.parties) as pool:
+        assert set(pool.map(get, range(start.parties))) == {(200, b"x")}
+    assert cloud.asked_where().count(bucket) == 1
+
+
+def test_a_bucket_that_is_not_there_yet(team: Team, s3_key: Key, straight: Way, http: urllib3.ProxyManager) -> None:
+    """S3 says so in its own words; once it is there, it is found soon."""
+    client = Way(team.gateway.proxy_url, team.gateway.ca, s3_key).boto3("s3", "eu-west-1")
+    url = client.generate_presigned_url("list_objects_v2", {"Bucket": "to-be-made"})
+    refused = http.request("GET", url)
+    assert (refused.status, b"<Code>NoSuchBucket</Code>" in refused.data) == (404, True), refused.data
+    bucket_in(straight, "eu-west-1", "to-be-made")
+    wait_until(lambda: http.request("GET", url).status == 200, 30, "the bucket is not found")
 
 
 def test_it_ends_with_its_access(team: Team, http: urllib3.ProxyManager) -> None:

@@ -21,7 +21,7 @@ from harness.recording import Arrival, RecordingCloud
 from test_s3 import s3cmd_settings
 
 BUCKET, HOME = "papers", "eu-central-1"
-GLOBAL = "s3.amazonaws.com"
+GLOBAL, REGIONAL = "s3.amazonaws.com", f"s3.{HOME}.amazonaws.com"
 PATH_STYLE = {"s3": {"addressing_style": "path"}}
 
 
@@ -49,7 +49,7 @@ def of_home(exchange: Exchange, arrival: Arrival) -> bool:
 
 @pytest.fixture(scope="module")
 def recording(certificates: CloudCertificates) -> Iterator[RecordingCloud]:
-    cloud = RecordingCloud(certificates, of_home)
+    cloud = RecordingCloud(certificates, of_home, HOME)
     yield cloud
     cloud.stop()
 
@@ -81,6 +81,19 @@ def test_presigned_at_the_global_endpoint(way: Way, arrived: Callable):
             assert f"%2F{HOME}%2Fs3%2F" in url
             assert http.request(method, url).status == 200
     assert arrived() == [(method, f"{BUCKET}.{GLOBAL}", HOME) for method in ("PUT", "GET", "HEAD")]
+
+
+@pytest.mark.parametrize("style", ["path", "virtual"])
+def test_presigned_with_sigv2_at_the_global_endpoint(style: str, way: Way, arrived: Callable):
+    """It names no region, so the gateway asks for it, and has the call go there."""
+    client = way.boto3("s3", s3={"addressing_style": style})
+    own, regional = (GLOBAL, REGIONAL) if style == "path" else (f"{BUCKET}.{GLOBAL}", f"{BUCKET}.{REGIONAL}")
+    with urllib3.ProxyManager(way.proxy_url, ca_certs=str(way.ca), retries=False) as http:
+        for method, operation in (("PUT", "put_object"), ("GET", "get_object"), ("HEAD", "head_object")):
+            url = client.generate_presigned_url(operation, {"Bucket": BUCKET, "Key": "a b"})
+            assert urlsplit(url).hostname == own and "AWSAccessKeyId=" in url
+            assert http.request(method, url).status == 200
+    assert arrived() == [(method, regional, HOME) for method in ("PUT", "GET", "HEAD")]
 
 
 @pytest.mark.parametrize("operation", ["list_objects_v2", "head_bucket"])
@@ -131,8 +144,6 @@ def test_a_redirect_for_the_time_being(make_gateway: Callable, certificates: Clo
 
 
 # --- Host and signature disagree: the gateway's own answer ------------------------------------------------------------
-
-REGIONAL = f"s3.{HOME}.amazonaws.com"
 
 
 def test_what_is_wrong_is_told_in_the_words_of_s3(way: Way, arrived: Callable):

@@ -1,6 +1,7 @@
 //! The pages, as a browser without scripts gets them: over real HTTP, with cookies.
 
 mod admin;
+mod asked_rules;
 mod browser;
 mod decide;
 mod live;

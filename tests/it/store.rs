@@ -15,8 +15,8 @@ use csg::{
     secret::Secret,
     store::{Draft, Item, MasterKey, Store},
     workflow::{
-        AccessRequestView, Approval, Caller, Error, NewCredential, NewKeys, NewPolicy, NewPolicyGroup, Origin, Page,
-        PageRequest, RequestFilter, UserChange, Workflow,
+        AccessRequestView, Approval, Attach, Caller, Error, NewCredential, NewKeys, NewPolicy, NewPolicyGroup, Origin,
+        Page, PageRequest, RequestFilter, UserChange, Workflow,
     },
 };
 
@@ -148,7 +148,7 @@ fn access_of_a_database_of_schema_3_has_no_policy_group_and_new_access_can_have_
     let group = administrator.create(&NewPolicyGroup { name: "teams".into(), policies }).unwrap().group;
     let approval = Approval {
         credential: root.credentials(None, &PageRequest::default()).unwrap().items.remove(0).id,
-        policy_group: Some(group.id.clone()),
+        policy_group: Attach::Group(group.id.clone()),
         expires_at: None,
         allow_credential_operations: Vec::new(),
         comment: None,

@@ -291,6 +291,17 @@ impl<'c> Host<'c> {
         self.region.map_or(global, |region| region.name)
     }
 
+    /// Does it serve what is in any region of its partition, each call signed for that region?
+    pub(super) fn is_of_any_region(&self) -> bool {
+        self.forms().any(|form| matches!(form.signing_region, SigningRegion::Any))
+    }
+
+    /// What the names of its partition's hosts end with: `amazonaws.com`.
+    pub(super) fn suffix(&self) -> Option<&'c str> {
+        let mut suffixes = self.catalogue.suffixes.iter().filter(|suffix| suffix.partitions & 1 << self.partition != 0);
+        suffixes.find(|suffix| suffix.label == "{dns}").map(|suffix| suffix.text)
+    }
+
     /// One claim for each name that requests to this host are signed with: for calls that say nothing of that.
     pub fn claims(&self) -> impl Iterator<Item = Claim<'c, '_>> {
         let first = |form: &&Form| {

@@ -3,6 +3,7 @@
 //! No service has code of its own. What a service is stands in `assets/aws/catalogue.tsv`.
 
 mod account;
+mod bucket;
 mod catalogue;
 pub mod checksum;
 mod creation;
@@ -18,6 +19,7 @@ mod route;
 pub mod sts;
 
 pub use account::expect_owner;
+pub use bucket::region_told;
 pub use catalogue::{Catalogue, CatalogueError, Protocol, Service};
 pub use host::{Claim, Host, ScopeMismatch, bucket_in, certificate_name};
 pub use name::{Dialect, Named, is_read_to_name};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State as FromState};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::{access_requests::AccessRequest, span::Span};
@@ -16,7 +16,7 @@ use crate::{
         session::Session,
     },
     model::{AccessKeyId, AccessRequestId, CredentialId, PolicyGroupId},
-    workflow::{self, AccessRequestView, Approval, Caller, Revealed},
+    workflow::{self, AccessRequestView, Approval, Attach, Caller, Revealed},
 };
 
 /// A yes, and what it is for.
@@ -26,8 +26,11 @@ use crate::{
 pub(crate) struct Approve {
     /// The real credential behind the key: one of the environment's.
     credential: CredentialId,
-    /// Whose rules the calls must keep; none if null.
-    policy_group: Option<PolicyGroupId>,
+    /// Whose rules the calls must keep. If it is left out, the one that was asked for, which must still be there, or none
+    /// where none was; if null, none, whatever was asked for.
+    #[serde(default, deserialize_with = "attach")]
+    #[schema(value_type = Option<PolicyGroupId>)]
+    policy_group: Attach,
     /// When access ends; if null, after the duration that was asked for, or when revoked.
     expires_at: Option<Timestamp>,
     /// Operations that hand out cloud credentials and are allowed all the same: any of the request's `credential_operations`.
@@ -60,6 +63,12 @@ pub(crate) async fn approve(
     let Approve { credential, policy_group, expires_at, allow_credential_operations, comment } = body;
     let approval = Approval { credential, policy_group, expires_at, allow_credential_operations, comment };
     step(state, session, move |caller| caller.approver(&id)?.approve(&approval)).await
+}
+
+/// Null says something, too.
+fn attach<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Attach, D::Error> {
+    let said = Option::<PolicyGroupId>::deserialize(deserializer)?;
+    Ok(said.map_or(Attach::Nothing, Attach::Group))
 }
 
 /// What may go with a step; the whole body may be left out.

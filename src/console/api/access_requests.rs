@@ -41,6 +41,9 @@ pub(crate) struct AccessRequest {
     /// As asked for; null: until revoked.
     #[schema(required)]
     duration: Option<Span>,
+    /// As asked for: the one whose rules the calls are to keep. It may have been deleted since.
+    #[schema(required)]
+    requested_policy_group: Option<PolicyGroupId>,
     created_at: Timestamp,
     #[schema(required)]
     decided_by: Option<UserName>,
@@ -50,7 +53,7 @@ pub(crate) struct AccessRequest {
     decision_comment: Option<String>,
     #[schema(required)]
     credential: Option<CredentialId>,
-    /// Whose rules its calls must keep (`GET /policy-groups/{id}`).
+    /// As attached by who approved it: the one whose rules its calls must keep (`GET /policy-groups/{id}`).
     #[schema(required)]
     policy_group: Option<PolicyGroupId>,
     /// Those operations that hand out cloud credentials and are allowed all the same.
@@ -110,6 +113,7 @@ impl AccessRequest {
             requested_by: request.requested_by,
             justification: request.justification,
             duration: request.duration_seconds.map(|seconds| Span(std::time::Duration::from_secs(seconds))),
+            requested_policy_group: request.requested_policy_group,
             created_at: request.created_at,
             decided_by: request.decided_by,
             decided_at: request.decided_at,
@@ -142,6 +146,8 @@ pub(crate) struct New {
     justification: String,
     /// For how long, from approval; until revoked if null.
     duration: Option<Span>,
+    /// Whose rules the calls are to keep (`GET /policy-groups`). An approval that names no other attaches it.
+    policy_group: Option<PolicyGroupId>,
 }
 
 /// Ask for access
@@ -162,8 +168,9 @@ pub(crate) async fn create(
     Id(environment): Id<EnvironmentId>,
     extract::Json(new): extract::Json<New>,
 ) -> Result<impl IntoResponse, Problem> {
-    let New { cloud, services, justification, duration } = new;
-    let new = NewAccessRequest { cloud, services, justification, duration: duration.map(|Span(span)| span) };
+    let New { cloud, services, justification, duration, policy_group } = new;
+    let duration = duration.map(|Span(span)| span);
+    let new = NewAccessRequest { cloud, services, justification, duration, policy_group };
     let made = session.run(move |caller| caller.requester(&environment)?.submit(&new)).await?;
     let location = [(header::LOCATION, format!("/api/v1/access-requests/{}", made.request.id))];
     Ok((StatusCode::CREATED, location, Json(AccessRequest::new(&state, made))))

@@ -1,4 +1,4 @@
-//! `/policy-groups`: rules about the names of what calls create, attached to access when it is approved.
+//! `/policy-groups`: rules about the names of what calls create, asked for, and attached to access when it is approved.
 
 use axum::{
     Json,
@@ -47,15 +47,17 @@ pub(crate) struct PolicyGroup {
     name: String,
     policies: Vec<Policy>,
     created_at: Timestamp,
-    /// Is there access that its rules hold for? Then it can't be deleted.
-    in_use: bool,
+    /// Is there access that its rules hold for? Then it can't be deleted. Null for who neither manages policy groups nor
+    /// decides on access.
+    #[schema(required)]
+    in_use: Option<bool>,
 }
 
 impl From<PolicyGroupView> for PolicyGroup {
     fn from(PolicyGroupView { group, bound }: PolicyGroupView) -> Self {
         let model::PolicyGroup { id, name, policies, created_at } = group;
         let policies = policies.into_iter().map(Policy::from).collect();
-        Self { id, name, policies, created_at, in_use: bound > 0 }
+        Self { id, name, policies, created_at, in_use: bound.map(|bound| bound > 0) }
     }
 }
 
@@ -83,7 +85,7 @@ impl From<New> for NewPolicyGroup {
 
 /// List policy groups
 ///
-/// For who may manage them, and for who decides on access.
+/// For who may manage them, for who decides on access, and for who may ask for access, in whatever environment.
 #[utoipa::path(
     get,
     path = "/api/v1/policy-groups",
@@ -119,7 +121,7 @@ pub(crate) async fn create(
 
 /// Show a policy group
 ///
-/// Also for who has made an access request that it was attached to.
+/// For who may list them, and for who has made an access request that asks for it or that it was attached to.
 #[utoipa::path(
     get,
     path = "/api/v1/policy-groups/{id}",
@@ -155,7 +157,7 @@ pub(crate) async fn replace(
 
 /// Remove a policy group
 ///
-/// Needs `policies.manage`; not while access has it.
+/// Needs `policies.manage`; not while access has it. Access requests that ask for it and wait stay as they are: their approval then has to say which policy group to attach, or null.
 #[utoipa::path(
     delete,
     path = "/api/v1/policy-groups/{id}",

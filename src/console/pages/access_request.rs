@@ -9,8 +9,7 @@ use super::{
     access_requests,
     form::Submitted,
     frame::{Frame, cloud_services},
-    redirect,
-    rules::RuleWords,
+    redirect, request_rules,
     snippets::{self, Snippet},
     usage::Use,
     visitor::Visitor,
@@ -18,8 +17,8 @@ use super::{
 };
 use crate::{
     console::{error::Problem, extract::Id},
-    model::{AccessRequest, AccessRequestId, Action, Credential, Permission, PolicyGroup, Status, WorkflowEvent},
-    workflow::{AccessRequestView, KeyView, parse_duration},
+    model::{AccessRequest, AccessRequestId, Action, Credential, Permission, Status, WorkflowEvent},
+    workflow::{AccessRequestView, KeyView, RequestGroups, parse_duration},
 };
 
 /// So long the page waits for the calls of a moment ago to be counted.
@@ -47,7 +46,8 @@ struct Details {
     comment: Option<String>,
     /// Those that hand out cloud credentials and are allowed by name.
     operations: Vec<String>,
-    bound: Option<Bound>,
+    /// The policy groups that were asked for and attached.
+    rules: Vec<request_rules::Fact>,
     history: Vec<Step>,
     access: Option<Access>,
     keys: Vec<Key>,
@@ -63,13 +63,6 @@ struct Decider {
     credential: Option<String>,
     may_revoke: bool,
     may_archive: bool,
-}
-
-/// By which rules its calls are bound.
-struct Bound {
-    id: String,
-    name: String,
-    rules: Vec<RuleWords>,
 }
 
 /// What a client is set up with.
@@ -113,13 +106,13 @@ pub(crate) async fn show(visitor: Visitor, Id(id): Id<AccessRequestId>) -> Resul
         };
         // One that was removed since, or that is not theirs to see, is not told of.
         let credential = view.request.credential.as_ref().and_then(|id| caller.credential(id).ok());
-        let group = caller.policy_group_of(&id)?;
-        Ok((view, history, usage, credential, group))
+        let groups = caller.policy_groups_of(&id)?;
+        Ok((view, history, usage, credential, groups))
     });
-    let (view, history, usage, credential, group) = read.await?;
+    let (view, history, usage, credential, groups) = read.await?;
     let usage = usage.map(|usage| Use::new(&visitor, &usage));
     let decider = decider(&visitor, &view.request, credential);
-    Ok(visitor.page(&details(&visitor, &view, &history, usage, group, decider)))
+    Ok(visitor.page(&details(&visitor, &view, &history, usage, &groups, decider)))
 }
 
 fn decider(visitor: &Visitor, request: &AccessRequest, credential: Option<Credential>) -> Option<Decider> {
@@ -140,7 +133,7 @@ fn details(
     view: &AccessRequestView,
     history: &[WorkflowEvent],
     usage: Option<Use>,
-    group: Option<PolicyGroup>,
+    groups: &RequestGroups,
     decider: Option<Decider>,
 ) -> Details {
     let request = &view.request;
@@ -173,12 +166,8 @@ fn details(
         decided_by: request.decided_by.as_ref().map(ToString::to_string),
         comment: request.decision_comment.clone().filter(|comment| !comment.is_empty()),
         operations: request.allow_credential_operations.clone(),
-        bound: group.map(|group| Bound {
-            id: group.id.to_string(),
-            rules: RuleWords::in_force(&group),
-            name: group.name,
-        }),
-        history: history.iter().map(|event| step(visitor, event)).collect(),
+        rules: request_rules::facts(request, groups),
+        history: history.iter().map(|event| told(visitor, event, request, groups)).collect(),
         keys: if lives { view.keys.iter().map(|view| key(visitor, view)).collect() } else { Vec::new() },
         secret_waits: view.secret_available,
         access,
@@ -195,6 +184,16 @@ fn key(visitor: &Visitor, view: &KeyView) -> Key {
         shown: view.revealed_at.map(|at| visitor.when(at)),
         ends: view.ends_at.map(|at| visitor.when(at)),
         over: view.ends_at.is_some_and(|at| at <= visitor.now),
+    }
+}
+
+/// A step, with the rules that were asked for or attached by it.
+fn told(visitor: &Visitor, event: &WorkflowEvent, request: &AccessRequest, groups: &RequestGroups) -> Step {
+    let step = step(visitor, event);
+    match event.action.as_str() {
+        "access_request.submit" => Step { detail: request_rules::wish(groups), ..step },
+        "access_request.approve" => Step { detail: request_rules::answer(request, groups), ..step },
+        _ => step,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     cloud::credential_operations,
     console::error::capital,
     model::{AccessRequest, Credential, CredentialId, PolicyGroup, PolicyGroupId, Principal, ServiceId},
-    workflow::{Approval, Error, FieldError, parse_duration},
+    workflow::{Approval, Attach, Error, FieldError, NamedGroup, parse_duration},
 };
 
 /// How long access may last: what is picked from besides what was asked for.
@@ -27,6 +27,13 @@ pub(super) struct Pick {
     pub(super) picked: bool,
 }
 
+impl Pick {
+    /// Is it a policy group, of those that can be picked in a policy group's place?
+    pub(super) fn is_group(&self) -> bool {
+        !self.value.is_empty() && self.value != AS_ASKED
+    }
+}
+
 /// A yes as the form says it.
 pub(super) fn read(fields: &Fields, comment: Option<&str>, now: Timestamp) -> Result<Approval, Error> {
     let mut errors = Vec::new();
@@ -38,9 +45,9 @@ pub(super) fn read(fields: &Fields, comment: Option<&str>, now: Timestamp) -> Re
         errors.push(error);
         None
     });
-    let policy_group = fields.optional("policy_group").map(PolicyGroupId::new).transpose().unwrap_or_else(|_| {
-        errors.push(FieldError::new("policy_group", "must be picked"));
-        None
+    let policy_group = attach(fields).unwrap_or_else(|error| {
+        errors.push(error);
+        Attach::AsAsked
     });
     match credential {
         Ok(credential) if errors.is_empty() => Ok(Approval {
@@ -51,6 +58,18 @@ pub(super) fn read(fields: &Fields, comment: Option<&str>, now: Timestamp) -> Re
             comment: comment.map(str::to_owned),
         }),
         _ => Err(Error::Invalid(errors)),
+    }
+}
+
+/// Nothing where the page had none to pick from, as there were none: then what was asked for decides.
+fn attach(fields: &Fields) -> Result<Attach, FieldError> {
+    match fields.all("policy_group").next().map(str::trim) {
+        None | Some(AS_ASKED) => Ok(Attach::AsAsked),
+        Some("") => Ok(Attach::Nothing),
+        Some(id) => {
+            let wrong = |_| FieldError::new("policy_group", "must be picked");
+            PolicyGroupId::new(id).map(Attach::Group).map_err(wrong)
+        }
     }
 }
 
@@ -108,23 +127,49 @@ fn stands_for(credential: &Credential) -> String {
     }
 }
 
-/// The policy groups, behind none at all.
-pub(super) fn policy_groups(all: &[PolicyGroup], request: &AccessRequest, picked: &str) -> Vec<Pick> {
+/// The policy groups, behind none at all: what was asked for is picked until the person has picked themselves. Where that
+/// is no longer there, they have to. Empty if there is nothing to pick.
+pub(super) fn policy_groups(
+    all: &[PolicyGroup],
+    request: &AccessRequest,
+    asked: Option<&NamedGroup>,
+    picked: Option<&str>,
+) -> Vec<Pick> {
+    if all.is_empty() && asked.is_none() {
+        return Vec::new();
+    }
+    let is_gone = asked.is_some_and(|asked| asked.group.is_none());
+    let picked = picked.unwrap_or(match asked {
+        None => "",
+        Some(_) if is_gone => AS_ASKED,
+        Some(asked) => asked.id.as_str(),
+    });
+    let gone = Pick {
+        value: AS_ASKED.into(),
+        label: "Pick one, or none".into(),
+        about: String::new(),
+        words: String::new(),
+        picked: picked == AS_ASKED,
+    };
     let none = Pick {
         value: String::new(),
         label: "None".into(),
         about: String::new(),
-        words: "What they create may have any name.".into(),
+        words: match asked {
+            None => "What they create may have any name.".into(),
+            Some(asked) => format!("What they create may have any name, though “{}” was asked for.", asked.name),
+        },
         picked: picked.is_empty(),
     };
     let pick = |group: &PolicyGroup| Pick {
         value: group.id.to_string(),
         label: group.name.clone(),
-        about: String::new(),
+        about: if asked.is_some_and(|asked| asked.id == group.id) { ", as asked".into() } else { String::new() },
         words: rules::sentence(group, &request.services),
         picked: group.id.as_str() == picked,
     };
-    [none].into_iter().chain(all.iter().map(pick)).collect()
+    let first = [is_gone.then_some(gone), Some(none)];
+    first.into_iter().flatten().chain(all.iter().map(pick)).collect()
 }
 
 pub(super) fn spans(visitor: &Visitor, request: &AccessRequest, picked: &str) -> Vec<Pick> {
@@ -189,6 +234,10 @@ pub(super) fn sentence(error: &FieldError) -> String {
     match (error.field.as_ref(), error.message.as_str()) {
         ("credential", "must be picked") => "Pick the credential that stands behind the access.".into(),
         ("credential", _) => "This credential is no longer linked to the environment: pick another.".into(),
+        (
+            "policy_group",
+            "must be given, as the one that was asked for is no longer there: another, or null for none",
+        ) => "The policy group that was asked for is no longer there: pick another, or none.".into(),
         ("policy_group", _) => "This policy group is no longer there: pick another, or none.".into(),
         ("expires_at", "must be picked") => "Pick when the access ends.".into(),
         ("comment", message) => format!("The comment {message}."),

@@ -13,13 +13,17 @@ use super::{
     approval::{self, AS_ASKED, Pick},
     form::{Fields, Submitted},
     frame::Frame,
+    rules,
     visitor::Visitor,
     words::{self, Chip, When},
 };
 use crate::{
     console::{error::Problem, extract::Id},
-    model::{AccessRequest, AccessRequestId, AccountId, Credential, Environment, PolicyGroup, Status, WorkflowEvent},
-    workflow::{AccessRequestView, Caller, Error, FieldError, PageRequest, RequestFilter},
+    model::{
+        AccessRequest, AccessRequestId, AccountId, Credential, Environment, PolicyGroup, PolicyGroupId, Status,
+        WorkflowEvent,
+    },
+    workflow::{AccessRequestView, Caller, Error, FieldError, NamedGroup, PageRequest, RequestFilter},
 };
 
 #[derive(Template)]
@@ -51,8 +55,10 @@ struct Decide {
     credentials: Vec<Pick>,
     /// What the environment refuses besides.
     reach: Option<String>,
-    /// None, and those that there are; empty if there are none.
+    /// None, and those that there are; empty if there is nothing to pick.
     policy_groups: Vec<Pick>,
+    /// The rules that are asked for, if any are.
+    rules: Option<Rules>,
     spans: Vec<Pick>,
     date: String,
     operations: Vec<Pick>,
@@ -61,6 +67,14 @@ struct Decide {
     policy_group_error: Option<String>,
     until_error: Option<String>,
     other_error: Option<String>,
+}
+
+/// The policy group that is asked for.
+struct Rules {
+    id: PolicyGroupId,
+    name: String,
+    /// What it demands of this access; none if it was deleted since.
+    words: Option<String>,
 }
 
 /// Access that the person has.
@@ -90,6 +104,7 @@ struct Found {
     environment: Option<Environment>,
     credentials: Vec<Credential>,
     policy_groups: Vec<PolicyGroup>,
+    asked: Option<NamedGroup>,
     has: Vec<AccessRequestView>,
     more: bool,
     refused: bool,
@@ -183,11 +198,15 @@ async fn page(
         too_late,
         refused: found.refused,
         reach: found.environment.as_ref().and_then(reach),
-        policy_groups: if found.policy_groups.is_empty() {
-            Vec::new()
-        } else {
-            approval::policy_groups(&found.policy_groups, request, fields.text("policy_group"))
+        policy_groups: {
+            let picked = (!is_new).then(|| fields.all("policy_group").next()).flatten();
+            approval::policy_groups(&found.policy_groups, request, found.asked.as_ref(), picked)
         },
+        rules: found.asked.as_ref().map(|asked| Rules {
+            id: asked.id.clone(),
+            name: asked.name.clone(),
+            words: asked.group.as_ref().map(|group| rules::sentence(group, &request.services)),
+        }),
         spans: approval::spans(visitor, request, until),
         date: fields.text("date").to_owned(),
         operations: approval::operations(request, fields),
@@ -223,6 +242,7 @@ fn find(caller: &Caller, id: &AccessRequestId) -> Result<Found, Error> {
     let has = caller.access_requests(&living, &PageRequest { limit: SHOWN, cursor: None })?;
     Ok(Found {
         history: caller.history(id)?,
+        asked: caller.policy_groups_of(id)?.asked,
         environment,
         credentials,
         policy_groups: groups.into_iter().map(|view| view.group).collect(),

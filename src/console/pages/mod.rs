@@ -22,6 +22,7 @@ mod live;
 mod problem;
 mod redirect;
 mod request_access;
+mod request_rules;
 mod rules;
 mod search;
 mod second_factor;

@@ -1,4 +1,4 @@
-//! Asking for access: which cloud, which of its services, why, for how long.
+//! Asking for access: which cloud, which of its services, why, for how long, under which rules.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,6 +8,7 @@ use axum::{http::Uri, response::Response};
 use super::{
     form::{Fields, Submitted},
     frame::{Frame, cloud_services},
+    rules,
     visitor::Visitor,
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         error::{Problem, capital},
         extract::Id,
     },
-    model::{CloudId, EnvironmentId, ServiceId, Status},
+    model::{CloudId, EnvironmentId, PolicyGroup, PolicyGroupId, ServiceId, Status},
     workflow::{Caller, Error, FieldError, NewAccessRequest, PageRequest, RequestFilter},
 };
 
@@ -60,6 +61,8 @@ const MOST_USED: [&str; 26] = [
     "ssm",
     "stepfunctions",
 ];
+/// The rules of so many policy groups are told on the page; those of the others on pages of their own.
+const RULES_TOLD: usize = 50;
 /// As much as is read of what is looked for.
 const SEARCH_LENGTH: usize = 100;
 
@@ -74,10 +77,15 @@ struct RequestAccess {
     /// What came of the search.
     said: Option<String>,
     spans: Vec<Span>,
+    /// Those that can be asked for; empty if there are none.
+    policy_groups: Vec<Rules>,
+    /// Are there more than those whose rules are told here?
+    more_rules: bool,
     justification: String,
     services_error: Option<String>,
     justification_error: Option<String>,
     duration_error: Option<String>,
+    policy_group_error: Option<String>,
     other_error: Option<String>,
 }
 
@@ -100,6 +108,14 @@ struct Choice {
 struct Span {
     value: &'static str,
     label: &'static str,
+    picked: bool,
+}
+
+/// A policy group, and what it demands.
+struct Rules {
+    id: String,
+    name: String,
+    words: String,
     picked: bool,
 }
 
@@ -135,6 +151,11 @@ fn read(fields: &Fields) -> Result<NewAccessRequest, Error> {
         services: services.map_err(|error| invalid("services", error.to_string()))?,
         justification: fields.text("justification").to_owned(),
         duration: fields.span("duration").map_err(|error| invalid("duration", error.to_string()))?,
+        policy_group: fields
+            .optional("policy_group")
+            .map(PolicyGroupId::new)
+            .transpose()
+            .map_err(|error| invalid("policy_group", error.to_string()))?,
     })
 }
 
@@ -145,14 +166,16 @@ async fn form(
     errors: &[FieldError],
 ) -> Result<RequestAccess, Problem> {
     let place = id.clone();
-    let (environment, held) = visitor
+    let (environment, held, policy_groups) = visitor
         .run(move |caller| {
             caller.requester(&place)?;
-            Ok((caller.environment(&place)?.environment, held(caller, place)?))
+            let groups = caller.policy_groups(&PageRequest { limit: 1000, cursor: None })?.items;
+            let groups: Vec<_> = groups.into_iter().map(|view| view.group).collect();
+            Ok((caller.environment(&place)?.environment, held(caller, place)?, groups))
         })
         .await?;
     let of = |field: &str| errors.iter().find(|error| error.field == field).map(sentence);
-    let known = ["services", "justification", "duration"];
+    let known = ["services", "justification", "duration", "policy_group"];
     let duration = fields.all("duration").next().map_or(USUAL_SPAN, str::trim);
     let search: String = fields.text("q").chars().take(SEARCH_LENGTH).collect();
     let (groups, found) = groups(&search, fields, &held);
@@ -167,13 +190,25 @@ async fn form(
         }),
         search,
         spans: SPANS.map(|(value, label)| Span { value, label, picked: value == duration }).into(),
+        more_rules: policy_groups.len() > RULES_TOLD,
+        policy_groups: policy_groups.iter().map(|group| offer(group, fields.text("policy_group"))).collect(),
         justification: fields.text("justification").to_owned(),
         services_error: of("services"),
         justification_error: of("justification"),
         duration_error: of("duration"),
+        policy_group_error: of("policy_group"),
         other_error: errors.iter().find(|error| !known.contains(&error.field.as_ref())).map(sentence),
         id,
     })
+}
+
+fn offer(group: &PolicyGroup, picked: &str) -> Rules {
+    Rules {
+        id: group.id.to_string(),
+        name: group.name.clone(),
+        words: rules::summary(group),
+        picked: group.id.as_str() == picked,
+    }
 }
 
 /// All services in groups, and how many of them fit what is looked for.
@@ -212,6 +247,7 @@ fn sentence(error: &FieldError) -> String {
     match (error.field.as_ref(), error.message.as_str()) {
         ("services", "must not be empty") => "Tick at least one service.".into(),
         ("justification", "must not be empty") => "Say what you need it for: whoever decides reads this.".into(),
+        ("policy_group", _) => "This policy group is no longer there: pick another, or none in particular.".into(),
         (_, message) => capital(message),
     }
 }
@@ -233,6 +269,11 @@ fn held(caller: &Caller, id: EnvironmentId) -> Result<Vec<(ServiceId, Status)>, 
 }
 
 impl RequestAccess {
+    /// Those whose rules are told on the page.
+    fn told(&self) -> impl Iterator<Item = &Rules> {
+        self.policy_groups.iter().take(RULES_TOLD)
+    }
+
     fn back(&self) -> String {
         cloud_services(&self.id)
     }

@@ -64,12 +64,19 @@ pub(crate) fn sentence(group: &PolicyGroup, services: &[ServiceId]) -> String {
         Some(service) => services.contains(service),
         None => true,
     };
-    let told: Vec<_> = enforced(group).filter(concerns).map(one).collect();
-    if told.is_empty() {
-        return "None of its rules in force concerns what is asked for.".into();
-    }
-    let mut sentences: Vec<_> = told.iter().take(TOLD).cloned().collect();
-    match told.len().saturating_sub(TOLD) {
+    let told: Vec<_> = enforced(group).filter(concerns).collect();
+    if told.is_empty() { "None of its rules in force concerns what is asked for.".into() } else { sentences(&told) }
+}
+
+/// What the group demands of whatever access has it, in a sentence or a few.
+pub(crate) fn summary(group: &PolicyGroup) -> String {
+    let told: Vec<_> = enforced(group).collect();
+    if told.is_empty() { "It has no rules in force.".into() } else { sentences(&told) }
+}
+
+fn sentences(rules: &[&Policy]) -> String {
+    let mut sentences: Vec<_> = rules.iter().take(TOLD).map(|rule| one(rule)).collect();
+    match rules.len().saturating_sub(TOLD) {
         0 => {}
         1 => sentences.push("And 1 more rule.".into()),
         more => sentences.push(format!("And {more} more rules.")),
@@ -143,8 +150,15 @@ mod tests {
             assert_eq!(sentence(&group(&policies), &services), says, "{policies}");
         }
         let many = group(&json!(vec![rule(Some("dynamodb"), None, "enforced"); 5]));
-        let told = sentence(&many, &services);
-        assert!(told.starts_with("What any call of DynamoDB creates must") && told.ends_with(" And 2 more rules."));
+        for told in [sentence(&many, &services), summary(&many)] {
+            assert!(told.starts_with("What any call of DynamoDB creates must") && told.ends_with(" And 2 more rules."));
+        }
+        // Of a group that may be asked for, all in force is told, whatever services it is about.
+        let sns = group(&json!([rule(Some("sns"), None, "enforced"), rule(None, None, "disabled")]));
+        let says =
+            "What any call of Simple Notification Service (SNS) creates must have a name that begins with “team-”.";
+        assert_eq!(summary(&sns), says);
+        assert_eq!(summary(&group(&json!([rule(None, None, "disabled")]))), "It has no rules in force.");
     }
 
     #[test]

@@ -186,6 +186,7 @@ mod tests {
             requested_by: UserName::new(who).unwrap(),
             justification: "tables".into(),
             duration_seconds: None,
+            requested_policy_group: None,
             created_at: Timestamp::from_millis(0),
             decided_by: None,
             decided_at: None,

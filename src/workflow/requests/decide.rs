@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use super::{
     super::{Caller, Error, Transaction, caller::demand, error::Checks, expire, random, settings},
-    AccessRequestView, LONGEST_TEXT, move_to, view, visible,
+    AccessRequestView, Attach, LONGEST_TEXT, move_to, policy_group, view, visible,
 };
 use crate::{
     clock::Timestamp,
     cloud::credential_operations,
-    model::{AccessRequest, AccessRequestId, Action, CredentialId, Permission, PolicyGroup, PolicyGroupId, User},
+    model::{AccessRequest, AccessRequestId, Action, CredentialId, Permission, PolicyGroup, User},
     store::{
         Read as _,
         tables::{
             access_keys::{ACCESS_KEYS, AccessKeyRecord},
             credentials::CREDENTIALS,
-            policy_groups::POLICY_GROUPS,
         },
     },
 };
@@ -25,8 +24,8 @@ use crate::{
 pub struct Approval {
     /// The real credential: one that is linked to the environment.
     pub credential: CredentialId,
-    /// The policy group whose rules the calls must keep, if any.
-    pub policy_group: Option<PolicyGroupId>,
+    /// The policy group whose rules the calls must keep.
+    pub policy_group: Attach,
     /// When access ends; after the duration that was asked for if none.
     pub expires_at: Option<Timestamp>,
     /// Operations that hand out cloud credentials and are to be allowed all the same, as `service:Operation`.
@@ -70,14 +69,14 @@ impl Approver<'_> {
             let after = request.duration_seconds.map(|seconds| tx.now.plus(Duration::from_secs(seconds)));
             request.expires_at = approval.expires_at.or(after);
             request.credential = Some(approval.credential.clone());
-            request.policy_group.clone_from(&approval.policy_group);
+            request.policy_group = group.as_ref().map(|group| group.id.clone());
             request.allow_credential_operations = operations;
             decided(request, me, tx.now, approval.comment.as_deref());
             add_key(tx, &request.id, Duration::ZERO)?;
             if let Some(end) = request.expires_at {
                 expire::remember(tx, end, &request.id)?;
             }
-            let detail = describe(approval, request, group.as_ref());
+            let detail = describe(tx, approval, request, group.as_ref())?;
             move_to(tx, request, next, "access_request.approve", Some(detail))
         })
     }
@@ -153,9 +152,7 @@ fn checked(
     });
     let rule = format!("must be a credential for {} that is linked to {}", request.cloud, request.environment);
     checks.require(fits, "credential", rule);
-    let group = approval.policy_group.as_ref().map(|id| tx.writer.find(&POLICY_GROUPS, id)).transpose()?.flatten();
-    let exists = group.is_some() || approval.policy_group.is_none();
-    checks.require(exists, "policy_group", "must be a policy group that there is, or null");
+    let group = policy_group::attached(tx.writer, &approval.policy_group, request, &mut checks)?;
     checks.require(approval.expires_at.is_none_or(|end| end > tx.now), "expires_at", "must be in the future");
     for operation in &approval.allow_credential_operations {
         if let Err(rule) = hands_out_credentials(request, operation) {
@@ -180,14 +177,19 @@ fn hands_out_credentials(request: &AccessRequest, operation: &str) -> Result<(),
     if handing { Ok(()) } else { Err("must be an operation that hands out cloud credentials") }
 }
 
-fn describe(approval: &Approval, request: &AccessRequest, group: Option<&PolicyGroup>) -> String {
+fn describe(
+    tx: &Transaction<'_>,
+    approval: &Approval,
+    request: &AccessRequest,
+    group: Option<&PolicyGroup>,
+) -> Result<String, Error> {
     let operations = &request.allow_credential_operations;
     let parts = [
         Some(format!("credential {}", approval.credential)),
-        group.map(|group| format!("policy group {} ({})", group.id, group.name)),
+        policy_group::describe(tx, request, group)?,
         request.expires_at.map(|end| format!("until {end}")),
         (!operations.is_empty()).then(|| format!("may call {}", operations.join(", "))),
         approval.comment.clone(),
     ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    Ok(parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
 }

@@ -183,6 +183,11 @@ impl Caller {
         self.user.roles.iter().any(|held| self.user.may(Permission::AccessRequestsManage, held.environment.as_ref()))
     }
 
+    /// Does the caller ask for access, in whatever environment?
+    pub fn asks_somewhere(&self) -> bool {
+        self.user.roles.iter().any(|held| self.user.may(Permission::CloudServicesRequest, held.environment.as_ref()))
+    }
+
     /// Where to look for what the caller may see.
     fn seen_facets(&self, filter: &RequestFilter) -> BTreeSet<Facet> {
         let mut facets = self.decided_facets(filter);

@@ -3,6 +3,7 @@
 mod decide;
 mod list;
 mod own;
+mod policy_group;
 mod submit;
 
 pub use decide::{Approval, Approver};
@@ -11,6 +12,7 @@ pub(super) use list::{
     bound, refuse_if_credential_in_use, refuse_if_environment_in_use, refuse_if_policy_group_in_use,
 };
 pub use own::{Owner, Revealed};
+pub use policy_group::{Attach, NamedGroup, RequestGroups};
 pub use submit::{NewAccessRequest, Requester};
 
 use super::{Caller, Error, Transaction, grants};

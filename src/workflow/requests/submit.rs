@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     super::{Caller, Error, caller::demand, error::Checks, random},
-    AccessRequestView, LONGEST_TEXT, view,
+    AccessRequestView, LONGEST_TEXT, policy_group, view,
 };
 use crate::{
-    model::{AccessRequest, AccessRequestId, CloudId, EnvironmentId, Permission, ServiceId, Status},
+    model::{AccessRequest, AccessRequestId, CloudId, EnvironmentId, Permission, PolicyGroupId, ServiceId, Status},
     store::{Read as _, tables::environments::ENVIRONMENTS},
 };
 
@@ -22,6 +22,9 @@ pub struct NewAccessRequest {
     pub justification: String,
     /// For how long, from approval; until revoked if none.
     pub duration: Option<Duration>,
+    /// The policy group whose rules the calls are to keep, if a certain one is wished for; whoever decides may attach
+    /// another, or none.
+    pub policy_group: Option<PolicyGroupId>,
 }
 
 /// May ask for access in an environment.
@@ -61,10 +64,15 @@ impl Requester<'_> {
         checks.require(!services.is_empty(), "services", "must not be empty");
         checks.text(&new.justification, LONGEST_TEXT, "justification");
         checks.require(new.duration.is_none_or(|span| span.as_secs() > 0), "duration", "must be more than 0");
+        policy_group::wished(&self.caller.workflow.read()?, new.policy_group.as_ref(), &mut checks)?;
         checks.done()?;
         self.caller.act(|tx, me| {
             tx.writer.find(&ENVIRONMENTS, &self.environment)?.ok_or(Error::NotFound("environment"))?;
             demand(me, Permission::CloudServicesRequest, Some(&self.environment))?;
+            // It may have been deleted a moment ago.
+            let mut checks = Checks::default();
+            let group = policy_group::wished(tx.writer, new.policy_group.as_ref(), &mut checks)?;
+            checks.done()?;
             let mut request = AccessRequest {
                 id: AccessRequestId::new(random::id(tx.now)?).map_err(|_| Error::Random)?,
                 environment: self.environment.clone(),
@@ -74,6 +82,7 @@ impl Requester<'_> {
                 requested_by: me.name.clone(),
                 justification: new.justification.clone(),
                 duration_seconds: new.duration.map(|span| span.as_secs()),
+                requested_policy_group: new.policy_group.clone(),
                 created_at: tx.now,
                 decided_by: None,
                 decided_at: None,
@@ -85,8 +94,8 @@ impl Requester<'_> {
                 version: 0,
             };
             tx.put_request(&mut request)?;
-            let names: Vec<_> = services.iter().map(ServiceId::as_str).collect();
-            tx.record_on(&request, "access_request.submit", Some(names.join(", ")))?;
+            let detail = policy_group::describe_wish(&request, group.as_ref());
+            tx.record_on(&request, "access_request.submit", Some(detail))?;
             view(tx.writer, request, tx.now)
         })
     }

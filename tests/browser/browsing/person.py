@@ -105,8 +105,10 @@ class Person:
         self.page.locator("details.me summary").click()
         self._leads_on(self.page.get_by_role("button", name="Sign out"))
 
-    def ask(self, *services: str, environment: str = "staging", why: str = "orders and their mail") -> str:
-        """Asks for services by their whole names; the new request's id."""
+    def ask(
+        self, *services: str, environment: str = "staging", why: str = "orders and their mail", rules: str = ""
+    ) -> str:
+        """Asks for services by their whole names, under a policy group if one is named; the new request's id."""
         self.visit(f"/environments/{environment}/cloud-services")
         self.follow("Request access")
         for service in services:
@@ -118,6 +120,8 @@ class Person:
             self.page.locator("label", has=name).get_by_role("checkbox").check()
         self.fill("What for?", why)
         self.page.get_by_label("For how long?").select_option("30d")
+        if rules:
+            self.page.get_by_label(re.compile("^Rules")).select_option(label=rules)
         self.press("Request access")
         assert self.path.startswith("/access-requests/"), self.text()
         return self.path.rsplit("/", 1)[1]

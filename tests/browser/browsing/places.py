@@ -38,6 +38,12 @@ class Scene:
         site.admin.post("/policy-groups", name="nothing yet", policies=[])
         for name in ("approved", "active", "ended"):
             site.decide(self.ids[name], comment="for the orders", policy_group=self.ids["policies"])
+        # What was asked for, that it was deleted since, and that something else was given.
+        gone = site.policy_group("names of old")
+        for name, group in (("asked", self.ids["policies"]), ("lost", gone), ("other", gone)):
+            self.ids[name] = team.ask("dynamodb", "sns", policy_group=group)["id"]
+        site.decide(self.ids["other"], policy_group=None)
+        site.admin.raw("DELETE", f"/policy-groups/{gone}")
         key = team.reveal({"id": self.ids["active"]})
         refused(Way(site.gateway.proxy_url, site.gateway.ca, Key(key.id, key.secret)), "lambda")
         site.decide(self.ids["ended"], "revoke", comment="no longer needed")
@@ -139,6 +145,10 @@ PLACES = [
     Place("dora", "/environments/staging/cloud-services/request"),
     Place("dora", asking_in_vain),
     Place("dora", "/access-requests/{pending}"),
+    Place("dora", "/access-requests/{asked}"),
+    Place("dora", "/access-requests/{other}"),
+    Place("dora", "/policy-groups"),
+    Place("dora", "/policy-groups/{policies}"),
     Place("dora", "/access-requests/{approved}"),
     Place("dora", "/access-requests/{active}"),
     Place("dora", "/access-requests/{ended}"),
@@ -165,6 +175,8 @@ PLACES = [
     Place("anna", "/access-requests?status=active"),
     Place("anna", "/access-requests?service=glacier"),
     Place("anna", "/access-requests/{pending}/decide"),
+    Place("anna", "/access-requests/{asked}/decide"),
+    Place("anna", "/access-requests/{lost}/decide"),
     Place("anna", "/access-requests/several?step=deny&request={pending}"),
     Place("anna", "/access-requests/several?step=revoke&request={active}&request={approved}"),
     Place("anna", "/access-requests/several/outcome?step=revoke&request={ended}"),

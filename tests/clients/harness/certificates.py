@@ -11,11 +11,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1")
+REGIONS = (
+    "us-east-1", "us-west-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-northeast-1", "ap-southeast-1",
+    "ap-southeast-2", "ap-southeast-3", "sa-east-1",
+)  # fmt: skip
 # A wildcard stands for one label: S3's buckets have theirs below the region.
 WILDCARDS = [
     "*.amazonaws.com",
     "*.s3.amazonaws.com",
+    "*.s3-accelerate.amazonaws.com",
+    "*.s3-accelerate.dualstack.amazonaws.com",
     *(
         f"*{between}.{region}.amazonaws.com"
         for region in REGIONS

@@ -32,7 +32,7 @@ REAL_KEY = Key("AKIAREALREALREALREAL", "realsecretrealsecretrealsecretrealsecre1
 class StrictMoto:
     """moto over TLS, behind a verifier that knows the real key only, and writes down what it saw."""
 
-    def __init__(self, folder: Path, certificates: CloudCertificates):
+    def __init__(self, folder: Path, certificates: CloudCertificates, *options: str):
         self.port = free_port()
         self.verdict_log = folder / "verdicts.jsonl"
         self.verdict_log.touch()
@@ -40,6 +40,7 @@ class StrictMoto:
             [
                 sys.executable, CLIENTS / "strict_moto.py", "--port", str(self.port), "--log", self.verdict_log,
                 "--cert", certificates.chain, "--key", certificates.key, "--static", f"{REAL_KEY.id}:{REAL_KEY.secret}",
+                *options,
             ],
             folder / "moto.log",
             {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "false"},
@@ -51,6 +52,14 @@ class StrictMoto:
         return f"127.0.0.1:{self.port}"
 
     def verdicts(self) -> list[dict]:
+        """All but the questions where a bucket is, which are the gateway's own."""
+        return [seen for seen in self._log() if "asks_where" not in seen]
+
+    def asked_where(self) -> list[str]:
+        """The buckets of which it was asked, without a signature, where they are."""
+        return [seen["asks_where"] for seen in self._log() if "asks_where" in seen]
+
+    def _log(self) -> list[dict]:
         return [json.loads(line) for line in self.verdict_log.read_text().splitlines()]
 
     def stop(self) -> None:

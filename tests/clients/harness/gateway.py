@@ -153,13 +153,14 @@ class Team:
         self.admin.post("/users", username=name, password=PASSWORD, roles=roles)
         return self.gateway.sign_in(name)
 
-    def ask(self, *services: str, who: Console | None = None) -> dict:
+    def ask(self, *services: str, who: Console | None = None, policy_group: str | None = None) -> dict:
         return (who or self.dora).post(
             f"/environments/{self.environment}/access-requests",
             cloud="aws",
             services=list(services),
             justification="the client tests need it",
             duration=None,
+            policy_group=policy_group,
         )
 
     def approve(self, request: dict, **details: Any) -> dict:

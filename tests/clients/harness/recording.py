@@ -70,10 +70,18 @@ class Arrival:
 
 
 class RecordingCloud:
-    """`answer` may say something of its own; false leaves the answer to this."""
+    """`answer` may say something of its own; false leaves the answer to this. Who asks where a bucket is, without a
+    signature, is told `region`."""
 
-    def __init__(self, certificates: CloudCertificates, answer: Callable[[Exchange, Arrival], bool] | None = None):
+    def __init__(
+        self,
+        certificates: CloudCertificates,
+        answer: Callable[[Exchange, Arrival], bool] | None = None,
+        region: str = "us-east-1",
+    ):
         self.arrivals: list[Arrival] = []
+        self.asked_where: list[str] = []
+        self.region = region
         self.own_answer = answer
         self.server = ScriptedCloud(certificates, self.serve)
         self.address = self.server.address
@@ -85,6 +93,10 @@ class RecordingCloud:
         method, _, rest = exchange.head.decode("latin-1").partition("\r\n")[0].partition(" ")
         headers = exchange.headers
         arrival = Arrival(method, headers.get("host", ""), rest.rpartition(" ")[0], headers)
+        if is_question(arrival):
+            self.asked_where.append(arrival.path.removeprefix("/"))
+            exchange.answer(b"", "403 Forbidden", f"x-amz-bucket-region: {self.region}\r\n")
+            return
         self.arrivals.append(arrival)
         try:
             take(arrival, exchange)
@@ -97,6 +109,12 @@ class RecordingCloud:
             raise ConnectionError
         if not self.own_answer or not self.own_answer(exchange, arrival):
             exchange.send(least_answer(arrival))
+
+
+def is_question(arrival: Arrival) -> bool:
+    """HeadBucket as nobody signs it: S3 tells anybody where a bucket is."""
+    at_s3 = re.fullmatch(r"s3\.[a-z0-9-]+\.amazonaws\.com", arrival.host) and arrival.target.count("/") == 1
+    return bool(at_s3 and arrival.method == "HEAD" and "authorization" not in arrival.headers)
 
 
 BROKEN_OFF = "broken off"

@@ -40,13 +40,15 @@ fn a_group_is_made_attached_seen_changed_and_kept_while_access_has_it() {
         let problem = approve(&wrong).problem(422);
         assert_eq!(problem["errors"][0]["field"], "policy_group", "{problem}");
     }
-    console.get(&path, &dora).problem(404);
     assert_eq!(approve(&json!(id)).expect(200)["policy_group"], id);
-    // Who is bound by it may read it; who is not, may not.
-    let seen = console.get(&path, &dora).expect(200);
-    assert_eq!((&seen["policies"], &seen["in_use"]), (&rules, &json!(true)));
+    // Who is bound by it may read it, and who may ask for it; what others have is not theirs to know.
+    assert_eq!(console.get(&path, &anna).expect(200)["in_use"], true);
+    for token in [&dora, &peter] {
+        let seen = console.get(&path, token).expect(200);
+        assert_eq!((&seen["policies"], &seen["in_use"]), (&rules, &Value::Null));
+        assert_eq!(console.get("/policy-groups", token).expect(200), json!({"items": [seen], "next_cursor": null}));
+    }
     assert_eq!(console.get(&format!("/access-requests/{request}"), &dora).expect(200)["policy_group"], id);
-    console.get(&path, &peter).problem(404);
 
     let told = "The policy group is in use by an access request: end that first.";
     assert_eq!(console.send("DELETE", &path, &root, &Value::Null).problem(409)["detail"], told);
@@ -61,6 +63,73 @@ fn a_group_is_made_attached_seen_changed_and_kept_while_access_has_it() {
     let acts: Vec<_> = log["items"].as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap()).collect();
     let acts: Vec<_> = acts.into_iter().filter(|act| act.starts_with("policy_group")).collect();
     assert_eq!(acts, ["policy_group.delete", "policy_group.change", "policy_group.create"]);
+}
+
+#[test]
+fn a_group_that_is_asked_for_is_attached_unless_the_approval_says_otherwise() {
+    let console = Console::furnished();
+    let [root, anna, dora] = ["root", "anna", "dora"].map(|name| console.sign_in(name));
+    let [teams, people] = ["teams", "people"].map(|name| console.policy_group(name, &root));
+    let ask = |group: &Value| {
+        let wish = json!({"cloud": "aws", "services": ["dynamodb"], "justification": "x", "policy_group": group});
+        console.post("/environments/dev/access-requests", &dora, &wish)
+    };
+    for wrong in [json!("none"), json!("No Id"), json!(7)] {
+        let problem = ask(&wrong).problem(422);
+        assert_eq!(problem["errors"][0]["field"], "policy_group", "{problem}");
+    }
+    let credential = console.credential("dev", &anna);
+    let approve = |id: &str, said: Option<&Value>| {
+        let mut approval = json!({"credential": credential});
+        if let Some(group) = said {
+            approval["policy_group"] = group.clone();
+        }
+        console.post(&format!("/access-requests/{id}/approve"), &anna, &approval)
+    };
+    let (teams, people, null) = (json!(teams), json!(people), Value::Null);
+    for (asked, said, attached) in [
+        (&null, None, &null),
+        (&null, Some(&people), &people),
+        (&teams, None, &teams),
+        (&teams, Some(&teams), &teams),
+        (&teams, Some(&people), &people),
+        (&teams, Some(&null), &null),
+    ] {
+        let made = ask(asked).expect(201);
+        assert_eq!((&made["requested_policy_group"], &made["policy_group"]), (asked, &null));
+        let done = approve(made["id"].as_str().unwrap(), said).expect(200);
+        assert_eq!((&done["requested_policy_group"], &done["policy_group"]), (asked, attached), "{said:?}");
+        console.post(&format!("/access-requests/{}/revoke", made["id"].as_str().unwrap()), &anna, &null).expect(200);
+    }
+    // Deleted while a request waits for it: nobody gets more than was asked for without saying so.
+    let waits = ask(&teams).expect(201)["id"].as_str().unwrap().to_owned();
+    console.send("DELETE", &format!("/policy-groups/{}", teams.as_str().unwrap()), &root, &null).expect(204);
+    let problem = approve(&waits, None).problem(422);
+    assert_eq!(
+        problem["errors"],
+        json!([{
+            "field": "policy_group",
+            "detail": "must be given, as the one that was asked for is no longer there: another, or null for none",
+        }])
+    );
+    assert_eq!(console.get(&format!("/access-requests/{waits}"), &dora).expect(200)["status"], "pending");
+    let done = approve(&waits, Some(&people)).expect(200);
+    assert_eq!((&done["requested_policy_group"], &done["policy_group"]), (&teams, &people));
+    let log = console.get(&format!("/audit?request={waits}"), &root).expect(200);
+    let told: Vec<_> = log["items"].as_array().unwrap().iter().map(|event| event["detail"].as_str().unwrap()).collect();
+    let [teams, people] = [&teams, &people].map(|id| id.as_str().unwrap());
+    assert_eq!(
+        told,
+        [
+            &format!(
+                "credential {credential}; policy group {people} (people), where {teams} (deleted since) was asked for"
+            ),
+            &format!("dynamodb; policy group {teams} (teams)"),
+        ]
+    );
+    let document = console.call("GET", "/api/openapi.json", &[], None).expect(200);
+    let approval = &document["components"]["schemas"]["Approval"];
+    assert_eq!(approval["required"], json!(["credential"]), "a script may leave the policy group out");
 }
 
 #[test]

@@ -186,6 +186,38 @@ fn a_credential_is_a_key_or_a_role() {
 }
 
 #[test]
+fn rules_that_were_asked_for_come_with_the_yes_unless_that_says_otherwise() {
+    let site = Site::new();
+    let serving = furnished(&site);
+    let (anna, dora) = (Person::signed_in(&site, &serving, "anna"), Person::signed_in(&site, &serving, "dora"));
+    let wish = ["request", "create", "dev", "dynamodb", "--justification", "orders"];
+    let admin = Person::signed_in(&site, &serving, "admin");
+    let rules = r#"[{"type": "csg.resource.name.prefix", "value": "team-", "status": "enforced",
+        "conditions": {"cloud": "aws", "service": "dynamodb", "operation": "CreateTable"}}]"#;
+    let group = admin.json(&["policy-group", "create", "teams"], rules)["id"].as_str().unwrap().to_owned();
+    assert!(dora.says(&["policy-group", "list"]).contains(&group));
+    assert!(dora.says(&["policy-group", "show", &group]).contains("team-"));
+    fails(&dora.run(&[&wish[..], &["--policy-group", "none"]].concat(), ""), &["422", "policy_group"]);
+    let ask = || {
+        let made = dora.json(&[&wish[..], &["--policy-group", &group]].concat(), "");
+        assert_eq!((made["requested_policy_group"].as_str(), &made["policy_group"]), (Some(&*group), &Value::Null));
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let [as_asked, none, waits] = [ask(), ask(), ask()];
+    assert_eq!(anna.json(&["request", "approve", &as_asked], "")["policy_group"], *group);
+    let shown = dora.says(&["request", "show", &as_asked]);
+    assert_eq!(shown.matches(&*group).count(), 2, "asked for, and attached: {shown}");
+    assert_eq!(anna.json(&["request", "approve", &none, "--no-policy-group"], "")["policy_group"], Value::Null);
+    let both = anna.run(&["request", "approve", &waits, "--no-policy-group", "--policy-group", &group], "");
+    assert_eq!(both.status.code(), Some(2), "{}", text(&both.stderr));
+    assert!(anna.says(&["request", "list", "--status", "pending"]).contains(&group));
+    anna.says(&["request", "revoke", &as_asked]);
+    admin.says(&["policy-group", "remove", &group]);
+    fails(&anna.run(&["request", "approve", &waits], ""), &["422", "policy_group: must be given"]);
+    assert_eq!(dora.says(&["request", "withdraw", &waits]), format!("{waits} is withdrawn.\n"));
+}
+
+#[test]
 fn an_administrator_keeps_people_places_and_credentials() {
     let site = Site::new();
     let serving = furnished(&site);
@@ -273,7 +305,10 @@ fn rules_are_written_attached_and_replaced_from_files_and_pipes() {
     for part in ["SERVICE", "dynamodb", "CreateTable", "csg.resource.name.prefix", "team-", "enforced"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    fails(&dora.run(&["policy-group", "show", group], ""), &["404"]);
+    // Who may ask for it reads it, without who has it, and makes none.
+    let hers = dora.says(&["policy-group", "show", group]);
+    assert!(hers.contains("team-") && shown.contains("in use") && !hers.contains("in use"), "{hers}");
+    fails(&dora.run(&["policy-group", "create", "mine"], "[]"), &["403"]);
 
     let request = dora.json(&["request", "create", "dev", "dynamodb", "--justification", "orders"], "");
     let request = request["id"].as_str().unwrap();

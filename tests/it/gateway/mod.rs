@@ -25,6 +25,7 @@ mod perimeter;
 mod presigned;
 mod refusals;
 mod requests;
+mod roles;
 mod spooled;
 mod stop;
 mod timing;
@@ -33,6 +34,7 @@ mod upgrades;
 mod upstream;
 mod vouched;
 mod ways_in;
+mod whereabouts;
 
 /// A call with a body that is not held, because its hash is declared and the path says what is called.
 const UPLOAD: &str = "PUT /2015-03-31/functions/f/code HTTP/1.1

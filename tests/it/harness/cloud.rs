@@ -219,6 +219,9 @@ pub(super) fn tls(identity: Identity) -> ServerConfig {
                 &[
                     "*.ddb.us-east-1.amazonaws.com",
                     "*.mediastore.us-east-1.amazonaws.com",
+                    "*.s3-accelerate.amazonaws.com",
+                    "*.s3.amazonaws.com",
+                    "*.s3.eu-west-1.amazonaws.com",
                     "*.s3.us-east-1.amazonaws.com",
                     "*.global.api.aws",
                 ],

@@ -37,6 +37,7 @@ use super::{
 /// What a test may want otherwise before the gateway starts.
 pub(crate) struct Plan {
     pub(crate) audit: Settings,
+    pub(crate) clock: Clock,
     pub(crate) cloud: Identity,
     pub(crate) config: GatewayConfig,
     /// Where to dial for cloud hosts; the test's own cloud if none.
@@ -78,7 +79,7 @@ impl Site {
         plan.overrides.push(("*.api.aws".parse().unwrap(), dial.clone()));
         plan.overrides.push(("*.amazonaws.com".parse().unwrap(), dial));
         plan.config.upstream = UpstreamConfig { extra_roots: vec![Cloud::root()], overrides: plan.overrides };
-        let clock = Clock::system();
+        let clock = plan.clock;
         let permitted = NameConstraints::new(Catalogue::embedded().permitted_domains(), []).unwrap();
         let authority = Arc::new(Authority::generate(clock.now(), &permitted).unwrap());
         let directory = tempfile::tempdir().unwrap();
@@ -152,11 +153,16 @@ impl Site {
 
     /// Publishes `grants` with `identity` behind them.
     pub(crate) fn publish_as(&self, identity: Option<&IdentitySource>, grants: impl IntoIterator<Item = Grant>) {
+        self.publish_each(grants.into_iter().map(|grant| (identity.cloned(), grant)));
+    }
+
+    /// Publishes grants, each with what is behind it.
+    pub(crate) fn publish_each(&self, grants: impl IntoIterator<Item = (Option<IdentitySource>, Grant)>) {
         let before = self.publisher.current();
-        let grants = grants.into_iter().map(|grant| {
+        let grants = grants.into_iter().map(|(identity, grant)| {
             let before = before.grants.get(&grant.access_key_id).filter(|live| live.grant.active);
             let ended = before.map(|live| live.ended.clone()).unwrap_or_default();
-            (grant.access_key_id.clone(), Arc::new(LiveGrant { grant, identity: identity.cloned(), ended }))
+            (grant.access_key_id.clone(), Arc::new(LiveGrant { grant, identity, ended }))
         });
         self.publisher.publish(Snapshot { version: before.version + 1, grants: grants.collect() });
     }
@@ -287,6 +293,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             audit: Settings { interval: Duration::from_millis(1), ..Settings::default() },
+            clock: Clock::system(),
             cloud: Identity::Right,
             config: GatewayConfig {
                 threads: Threads::OfCaller,

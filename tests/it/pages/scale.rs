@@ -52,6 +52,7 @@ fn request(number: u64, now: Timestamp, places: &[Place; 2]) -> AccessRequest {
         requested_by: person(number % PEOPLE),
         justification: "The order service keeps its orders in a table and tells customers of them. ".repeat(5),
         duration_seconds: Some(30 * 86_400),
+        requested_policy_group: None,
         created_at: now,
         decided_by: None,
         decided_at: None,

@@ -29,7 +29,10 @@ struct Details {
     title: String,
     made: When,
     rules: Vec<RuleWords>,
-    bound: String,
+    /// For who may know it.
+    bound: Option<String>,
+    /// May the person look through all groups?
+    lists: bool,
     uses: Vec<Line>,
     /// Where more of them are.
     next: Option<String>,
@@ -55,10 +58,10 @@ async fn details(
     sent: Option<RulesForm>,
 ) -> Result<Details, Problem> {
     let (wanted, is_first_page) = (id.clone(), after.is_none());
-    let (PolicyGroupView { group, bound }, uses) = visitor
+    let (PolicyGroupView { group, bound }, uses, lists) = visitor
         .run(move |caller| {
             let uses = caller.bound_by(&wanted, &PageRequest { limit: PAGE, cursor: after })?;
-            Ok((caller.policy_group(&wanted)?, uses))
+            Ok((caller.policy_group(&wanted)?, uses, caller.lists_policy_groups()))
         })
         .await?;
     let may_manage = visitor.may(Permission::PoliciesManage, None);
@@ -66,7 +69,8 @@ async fn details(
         frame: visitor.frame().at("/policy-groups"),
         made: visitor.when(group.created_at),
         rules: group.policies.iter().map(RuleWords::new).collect(),
-        bound: bound_words(bound),
+        bound: bound.map(bound_words),
+        lists,
         uses: uses.items.iter().map(|request| Line::new(visitor, request)).collect(),
         next: uses.next_cursor.map(|cursor| format!("/policy-groups/{id}?after={cursor}#uses")),
         first: format!("/policy-groups/{id}#uses"),
@@ -91,9 +95,9 @@ pub(crate) async fn change(
     let (wanted, read) = (id.clone(), form.read());
     match attempt(&visitor, move |caller| caller.policy_administrator()?.replace(&wanted, &read?)).await? {
         Ok(PolicyGroupView { bound, .. }) => {
-            let message = match bound {
+            let message = match bound.unwrap_or_default() {
                 0 => "The changes are saved.".to_owned(),
-                _ => format!("The changes are saved, and hold from the next call on for {}.", bound_words(bound)),
+                bound => format!("The changes are saved, and hold from the next call on for {}.", bound_words(bound)),
             };
             Ok(visitor.done(&format!("/policy-groups/{id}"), &message))
         }
@@ -115,7 +119,9 @@ pub(crate) async fn ask_delete(visitor: Visitor, Id(id): Id<PolicyGroupId>) -> R
         frame: visitor.frame().at("/policy-groups"),
         title: format!("Delete the policy group “{}”?", group.name),
         tells: vec![
-            "It can no longer be picked when a request is approved. No access has it now, so nobody's calls change.".into(),
+            "It can no longer be asked for, nor picked when a request is approved. No access has it now, so nobody's calls \
+             change. Requests that ask for it and wait stay: whoever approves them has to pick another, or none."
+                .into(),
             "Its rules stay in the audit log as they were written. This can't be undone.".into(),
         ],
         blocked: blocked(

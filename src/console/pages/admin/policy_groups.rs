@@ -24,6 +24,8 @@ struct PolicyGroups {
     frame: Frame,
     may_make: bool,
     rows: Vec<Row>,
+    /// Does the person know for how much access each holds?
+    tells_use: bool,
     next: Option<String>,
     is_first_page: bool,
 }
@@ -33,7 +35,7 @@ struct Row {
     name: String,
     enforced: usize,
     disabled: usize,
-    bound: String,
+    bound: Option<String>,
 }
 
 pub(crate) async fn show(visitor: Visitor, Query(query): Query<After>) -> Result<Response, Problem> {
@@ -43,6 +45,7 @@ pub(crate) async fn show(visitor: Visitor, Query(query): Query<After>) -> Result
     Ok(visitor.page(&PolicyGroups {
         frame: visitor.frame().at("/policy-groups"),
         may_make: visitor.may(Permission::PoliciesManage, None),
+        tells_use: page.items.iter().any(|view| view.bound.is_some()),
         rows: page.items.iter().map(row).collect(),
         next: page.next_cursor.map(|cursor| format!("/policy-groups?after={cursor}")),
         is_first_page,
@@ -56,7 +59,7 @@ fn row(PolicyGroupView { group, bound }: &PolicyGroupView) -> Row {
         name: group.name.clone(),
         enforced,
         disabled: group.policies.len() - enforced,
-        bound: bound_words(*bound),
+        bound: bound.map(bound_words),
     }
 }
 
