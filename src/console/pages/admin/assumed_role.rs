@@ -100,8 +100,10 @@ pub(super) fn read(fields: &Fields) -> Result<AssumedRole, Error> {
 
 /// What AWS has to be told, ready to be copied.
 pub(super) struct Policies {
-    /// Of the role: whom it trusts. None if it is not known yet who its source is.
+    /// Of the role: whom it trusts. None if it is not known yet who its source is, or that can't be.
     pub(super) trust: Option<String>,
+    /// AWS lets the root user assume nothing, and as a principal it stands for everybody in the account.
+    pub(super) is_by_root: bool,
     /// Of the source: what it may assume.
     pub(super) permission: String,
 }
@@ -128,13 +130,15 @@ struct Statement {
 
 impl Policies {
     pub(super) fn of(role: &AssumedRole, source: Option<&Credential>) -> Self {
-        let trust = source.and_then(trusted).map(|arn| Statement {
+        let trusted = source.and_then(trusted);
+        let is_by_root = trusted.as_ref().is_some_and(|arn| arn.ends_with(":root"));
+        let trust = trusted.filter(|_| !is_by_root).map(|arn| Statement {
             principal: Some(json!({ "AWS": arn })),
             condition: role.external_id.as_ref().map(|id| json!({ "StringEquals": { "sts:ExternalId": id } })),
             ..Statement::default()
         });
         let permission = Statement { resource: Some(literally(role.role_arn.as_str())), ..Statement::default() };
-        Self { trust: trust.map(text), permission: text(permission) }
+        Self { trust: trust.map(text), is_by_root, permission: text(permission) }
     }
 }
 
@@ -239,6 +243,8 @@ mod tests {
         // Whose a key is that was never tested is not known; a role's sessions have other names each time.
         assert!(Policies::of(&role(plain, None), Some(&source(key(), None))).trust.is_none());
         assert!(Policies::of(&role(plain, None), None).trust.is_none());
+        let by_root = Policies::of(&role(plain, None), Some(&source(key(), Some("arn:aws:iam::123456789012:root"))));
+        assert!(by_root.trust.is_none() && by_root.is_by_root && !both.is_by_root);
         let below = role("arn:aws:iam::123456789012:role/teams/hub", None);
         let hub = source(Keys::Role(below), Some("arn:aws:sts::123456789012:assumed-role/hub/root"));
         let trust = Policies::of(&role(plain, None), Some(&hub)).trust.unwrap();

@@ -149,6 +149,23 @@ fn the_page_of_a_role_tells_what_it_stands_on_and_what_aws_needs() {
 }
 
 #[test]
+fn what_stands_on_a_credential_is_shown_to_who_may_see_it() {
+    let (console, _) = furnished();
+    let (root, paula) = (Browser::signed_in(&console, "root"), Browser::signed_in(&console, "paula"));
+    let source = console.credential("prod", &console.sign_in("root"));
+    for environment in ["dev", "prod"] {
+        let name = format!("a role in {environment}");
+        let all = [("name", &*name), ("source_credential", &source), ("environments", environment), ("unchecked", "1")];
+        location(&root.submit("/new/credential", "/credentials", &fields(&all)));
+    }
+    let page = format!("/credentials/{source}");
+    let shown = root.page(&page);
+    assert!(shown.contains("a role in dev") && shown.contains("a role in prod"), "{shown}");
+    let shown = paula.page(&page);
+    assert!(!shown.contains("a role in dev") && shown.contains("a role in prod"), "{shown}");
+}
+
+#[test]
 fn a_role_is_changed_to_one_of_the_same_account() {
     let (console, cloud) = furnished();
     let (root, token) = (Browser::signed_in(&console, "root"), console.sign_in("root"));
