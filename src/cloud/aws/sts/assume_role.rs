@@ -17,6 +17,10 @@ use crate::{
 /// As long as any token that may be kept.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
+/// No session that AWS gives is as short as this: one that seems so is told by another clock than this machine's, and would
+/// have AWS asked again and again.
+pub const SHORTEST: Duration = Duration::from_mins(1);
+
 /// The keys of a role, and their end.
 #[derive(Debug)]
 pub struct Assumed {
@@ -48,8 +52,8 @@ pub fn request(
 /// The keys that the answer, which came at `now`, gives for `session`.
 pub fn read(sts: &Sts, session: &RoleSession, answer: &Response<Bytes>, now: Timestamp) -> Result<Assumed, CheckError> {
     let assumed = sts.read(answer, "AssumeRole", |result| assumed(result, session, now))?;
-    if assumed.expires_at <= now {
-        return Err(sts.garbled("its keys have ended already: look at this machine's clock"));
+    if assumed.expires_at <= now.plus(SHORTEST) {
+        return Err(sts.garbled("its keys end at once: look at this machine's clock"));
     }
     Ok(assumed)
 }
@@ -153,7 +157,10 @@ mod tests {
         assert_eq!(assumed.expires_at, at("2026-11-23T13:00:00Z"));
         // A clock ten minutes behind: an hour from now, not seventy minutes.
         assert_eq!(read_at("2026-11-23T11:50:00Z", GOOD).unwrap().expires_at, at("2026-11-23T12:50:00Z"));
-        assert!(read_at("2026-11-23T13:00:00Z", GOOD).unwrap_err().to_string().contains("clock"));
+        assert!(read_at("2026-11-23T12:58:59Z", GOOD).is_ok());
+        for late in ["2026-11-23T12:59:00Z", "2026-11-23T13:00:00Z", "2026-11-24T12:00:00Z"] {
+            assert!(read_at(late, GOOD).unwrap_err().to_string().contains("clock"), "{late}");
+        }
     }
 
     #[test]
