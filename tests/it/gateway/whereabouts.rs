@@ -9,8 +9,8 @@ use crate::harness::{Answer, Call, Key, Site, Tls, skip};
 const GLOBAL: &str = "s3.amazonaws.com";
 const PAPERS: &str = "papers.s3.amazonaws.com";
 
-/// So many questions are asked at one time.
-const PLACES: usize = 8;
+/// So many questions are asked at one time for one address.
+const PLACES: usize = 4;
 
 /// A request for `target` at `host` under a SigV2 signature of `key`.
 fn signed_by(key: &Key, method: &str, host: &str, target: &str, headers: &str) -> String {
@@ -23,8 +23,13 @@ fn signed_by(key: &Key, method: &str, host: &str, target: &str, headers: &str) -
 
 /// A client that has asked for a key in `bucket`, by the global host.
 async fn asks(site: &Site, bucket: &str) -> Tls {
+    asks_from(site, 1, bucket).await
+}
+
+/// The same from 127.0.0.`machine`.
+async fn asks_from(site: &Site, machine: u8, bucket: &str) -> Tls {
     let host = format!("{bucket}.{GLOBAL}");
-    let mut client = site.tunnel(&host).await;
+    let mut client = site.tunnel_from(machine, &host).await;
     client.send(signed_by(&site.key, "GET", &host, "/key", "")).await;
     client
 }
@@ -239,6 +244,26 @@ async fn few_are_asked_for_at_a_time() {
     for client in &mut clients {
         assert_eq!(client.answer().await.status(), 404);
     }
+}
+
+/// Somebody with a key makes up buckets, more than are asked for at a time, and names another's among them.
+#[tokio::test]
+async fn one_address_holds_up_no_other() {
+    let site = Site::start().await;
+    let (mut clients, mut questions) = (Vec::new(), Vec::new());
+    for nth in 0..PLACES {
+        clients.push(asks(&site, &format!("made-up-{nth}")).await);
+        questions.push(question(&site, &format!("made-up-{nth}")).await);
+    }
+    // It waits for its turn.
+    clients.push(asks(&site, "papers").await);
+    let mut passes = site.tunnel(GLOBAL).await;
+    passes.send(signed_by(&site.key, "GET", GLOBAL, "/", "")).await;
+    served(arrives(&site, GLOBAL, "us-east-1").await, &mut passes).await;
+    assert!(site.cloud.is_quiet().await);
+    let mut other = asks_from(&site, 2, "papers").await;
+    tell(question(&site, "papers").await, "eu-west-1").await;
+    served(arrives(&site, "papers.s3.eu-west-1.amazonaws.com", "eu-west-1").await, &mut other).await;
 }
 
 #[tokio::test]
