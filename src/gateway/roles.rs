@@ -159,7 +159,7 @@ fn assume<'a>(
         let lasts = assumed.expires_at.since(began);
         Ok(Session {
             identity: Arc::new(assumed.identity),
-            renew_at: assumed.expires_at.minus((lasts / 4).max(MARGIN)),
+            renew_at: assumed.expires_at.minus(lasts / 4),
             good_until: assumed.expires_at.minus(MARGIN),
         })
     })

@@ -204,6 +204,7 @@ mod tests {
         change(&root, &source.id, &secret).unwrap();
         let after = session(&fixture, &dora);
         assert_eq!(secret_at_the_bottom(&after), "another");
+        assert_eq!([&after.name, &session(&fixture, &dan).name], ["dora", "dan"]);
         assert_ne!(after.fingerprint(), before[0].fingerprint(), "a session of the key before is not used any more");
         let narrower = CredentialChange { session_seconds: Some(900), ..CredentialChange::default() };
         change(&root, &first.id, &narrower).unwrap();

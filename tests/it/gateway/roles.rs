@@ -11,7 +11,7 @@ use csg::{
 };
 
 use super::LIST_TABLES;
-use crate::harness::{Call, DYNAMODB, Key, Site, skip, until, within};
+use crate::harness::{Call, DYNAMODB, Key, S3, Site, skip, until, within};
 
 const STS: &str = "sts.us-east-1.amazonaws.com";
 /// As short as sessions are.
@@ -354,6 +354,23 @@ async fn access_that_ends_meanwhile_ends_the_call() {
     let (status, said) = call.await.unwrap();
     assert_eq!((status, said.contains("Client is not Active")), (403, true), "{said}");
     assert!(roles.site.cloud.is_quiet().await);
+}
+
+/// What is left of its body must not be taken for the next call.
+#[tokio::test]
+async fn a_body_that_has_no_keys_to_go_with_ends_the_connection() {
+    let roles = Roles::start().await;
+    let mut client = roles.site.tunnel(S3).await;
+    let head = format!(
+        "PUT /bucket/key HTTP/1.1\nHost: {S3}\nX-Amz-Content-Sha256: UNSIGNED-PAYLOAD\nContent-Length: 11\n\
+         Expect: 100-continue"
+    );
+    client.send(roles.site.key.sign(&head).head).await;
+    let (question, _) = roles.asked(&roles.site.real).await;
+    question.answer(&refused("not today")).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.head.header("connection")), (503, Some("close")));
+    client.ends().await;
 }
 
 /// Nobody waits for ever, and STS is not asked again at once.
