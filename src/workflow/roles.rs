@@ -209,7 +209,7 @@ mod tests {
         let narrower = CredentialChange { session_seconds: Some(900), ..CredentialChange::default() };
         change(&root, &first.id, &narrower).unwrap();
         let IdentitySource::Role(below) = &session(&fixture, &dora).source else { panic!() };
-        assert_eq!(below.role.session_seconds, 900);
+        assert_eq!((below.role.session_seconds, below.name.as_str()), (900, "dora"));
         assert!(!live.ended.is_set());
 
         let conflict = root.credential_administrator().unwrap().delete(&source.id).unwrap_err().to_string();
@@ -347,6 +347,8 @@ mod tests {
         assert_eq!(*asked.lock().unwrap(), [ours, ours, theirs]);
         let wrong = NewCredential { keys: NewKeys::Role(role(&CredentialId::new("nobody").unwrap())), ..new };
         assert!(matches!(administrator.create_checked(&wrong), Err(Error::Invalid(_))));
+        let on_nobody = to(&CredentialId::new("nobody").unwrap());
+        assert!(matches!(administrator.change_checked(&made.id, &on_nobody), Err(Error::Invalid(_))));
         assert_eq!(asked.lock().unwrap().len(), 3, "nobody is asked about what can't be");
     }
 }

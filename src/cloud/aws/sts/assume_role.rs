@@ -189,7 +189,10 @@ mod tests {
         let print = |external_id, change: fn(&mut AssumedRole), key: &str, user: &str| {
             let mut role = session(external_id).role;
             change(&mut role);
-            let keys = CloudIdentity { secret_access_key: Secret::new(key), ..keys() };
+            // The secret, and behind a slash the session token.
+            let (secret, token) = key.split_once('/').map_or((key, None), |(key, token)| (key, Some(token)));
+            let session_token = token.map(Secret::new);
+            let keys = CloudIdentity { secret_access_key: Secret::new(secret), session_token, ..keys() };
             let source = IdentitySource::Keys(Arc::new(keys));
             RoleSession::of(role, source, &UserName::new(user).unwrap()).fingerprint()
         };
@@ -205,7 +208,11 @@ mod tests {
                 "dora",
             ),
             print(None, same, "other", "dora"),
+            print(None, same, "secret/token", "dora"),
+            print(None, same, "secrettoken", "dora"),
             print(None, same, "secret", "dan"),
+            // What one has at its end and the other at its beginning.
+            print(None, |role| role.role_arn = RoleArn::new(format!("{}id", role.role_arn)).unwrap(), "secret", "dora"),
         ];
         assert_eq!(all[0], print(None, same, "secret", "dora"));
         assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), all.len());
