@@ -10,7 +10,10 @@ use csg::{
     secret::Secret,
 };
 
-use super::LIST_TABLES;
+use super::{
+    LIST_TABLES,
+    whereabouts::{question, signed_by, tell},
+};
 use crate::harness::{Call, DYNAMODB, Key, S3, Site, skip, until, within};
 
 const STS: &str = "sts.us-east-1.amazonaws.com";
@@ -354,6 +357,27 @@ async fn access_that_ends_meanwhile_ends_the_call() {
     let (status, said) = call.await.unwrap();
     assert_eq!((status, said.contains("Client is not Active")), (403, true), "{said}");
     assert!(roles.site.cloud.is_quiet().await);
+}
+
+/// S3 is asked where the bucket is, STS for the keys, and both count.
+#[tokio::test]
+async fn a_url_of_sigv2_goes_with_the_keys_of_the_role_where_its_bucket_is() {
+    const HOST: &str = "papers.s3.amazonaws.com";
+    let roles = Roles::start().await;
+    let mut client = roles.site.tunnel(HOST).await;
+    client.send(signed_by(&roles.site.key, "GET", HOST, "/key", "")).await;
+    tell(question(&roles.site, "papers").await, "eu-west-1").await;
+    let keys = Roles::keys(1);
+    roles.give(&roles.site.real, "gateway", "dora", &keys).await;
+    let mut call = roles.site.cloud.call().await;
+    let body = call.whole_body().await;
+    assert_eq!(
+        (call.sni.as_str(), call.head.first.as_str()),
+        ("papers.s3.eu-west-1.amazonaws.com", "GET /key HTTP/1.1")
+    );
+    keys.verify(&call, &body);
+    call.ok().await;
+    assert_eq!(client.answer().await.status(), 200);
 }
 
 /// What is left of its body must not be taken for the next call.

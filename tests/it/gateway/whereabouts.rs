@@ -13,7 +13,7 @@ const PAPERS: &str = "papers.s3.amazonaws.com";
 const PLACES: usize = 4;
 
 /// A request for `target` at `host` under a SigV2 signature of `key`.
-fn signed_by(key: &Key, method: &str, host: &str, target: &str, headers: &str) -> String {
+pub(super) fn signed_by(key: &Key, method: &str, host: &str, target: &str, headers: &str) -> String {
     let ends = Clock::system().now().seconds() + 3600;
     let bucket = host.strip_suffix(&format!(".{GLOBAL}")).or(host.strip_suffix(".s3-accelerate.amazonaws.com"));
     let bucket = bucket.map_or(String::new(), |bucket| format!("/{bucket}"));
@@ -35,7 +35,7 @@ async fn asks_from(site: &Site, machine: u8, bucket: &str) -> Tls {
 }
 
 /// The gateway's question where `bucket` is, which nobody has signed.
-async fn question(site: &Site, bucket: &str) -> Call {
+pub(super) async fn question(site: &Site, bucket: &str) -> Call {
     let call = site.cloud.call().await;
     assert_eq!(call.head.first, format!("HEAD /{bucket} HTTP/1.1"));
     assert_eq!(call.head.headers, [("host".to_owned(), "s3.us-east-1.amazonaws.com".to_owned())]);
@@ -44,7 +44,7 @@ async fn question(site: &Site, bucket: &str) -> Call {
 }
 
 /// Says that it is in `region`, as S3 does to somebody unknown.
-async fn tell(question: Call, region: &str) {
+pub(super) async fn tell(question: Call, region: &str) {
     let head =
         format!("HTTP/1.1 301 Moved Permanently\nx-amz-bucket-region: {region}\nContent-Type: application/xml\n\n");
     question.answer(&head).await;
