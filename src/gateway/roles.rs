@@ -159,7 +159,8 @@ fn assume<'a>(
         let lasts = assumed.expires_at.since(began);
         Ok(Session {
             identity: Arc::new(assumed.identity),
-            renew_at: assumed.expires_at.minus(lasts / 4),
+            // One that is not good any more is always to be renewed.
+            renew_at: assumed.expires_at.minus((lasts / 4).max(MARGIN)),
             good_until: assumed.expires_at.minus(MARGIN),
         })
     })

@@ -259,6 +259,22 @@ async fn a_session_that_can_not_be_renewed_serves_until_its_end_and_no_longer() 
     assert!(said.contains("the cloud credential behind this access request can't be used"), "{said}");
 }
 
+/// AWS gives none, but a clock that is minutes ahead of AWS's makes such of longer ones.
+#[tokio::test]
+async fn a_session_of_two_minutes_serves_for_one() {
+    let roles = Roles::start().await;
+    let (first, second) = (Roles::keys(1), Roles::keys(2));
+    let call = roles.send().await;
+    let (question, _) = roles.asked(&roles.site.real).await;
+    question.answer(&assumed("gateway", "dora", &first, roles.clock.now().plus(Duration::from_mins(2)))).await;
+    roles.arrives(&first).await;
+    assert_eq!(call.await.unwrap().0, 200);
+    roles.advance(Duration::from_secs(59));
+    roles.passes(&first).await;
+    roles.advance(Duration::from_secs(2));
+    roles.begin(&second).await;
+}
+
 #[tokio::test]
 async fn after_a_refusal_sts_is_left_alone_for_five_seconds() {
     let roles = Roles::start().await;
