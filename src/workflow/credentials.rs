@@ -200,14 +200,19 @@ impl CredentialAdministrator<'_> {
         checks.done()
     }
 
+    /// Changes it. If the cloud was `asked`, only what it was asked about: such keys as there were then, with the change.
     pub(super) fn alter(
         &self,
         id: &CredentialId,
         change: &CredentialChange,
-        checked: Option<&Checked>,
+        asked: Option<(&Keys, &Checked)>,
     ) -> Result<Credential, Error> {
+        let checked = asked.map(|(_, checked)| checked);
         self.act(|tx| {
             let mut record = tx.writer.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?;
+            if asked.is_some_and(|(keys, _)| *keys != record.credential.keys) {
+                return Err(replaced_meanwhile());
+            }
             let mut changed = Vec::new();
             if let Some(name) = change.name.clone().filter(|name| *name != record.credential.name) {
                 record.credential.name = name;
@@ -400,6 +405,11 @@ fn seal(
     let token =
         session_token.map(|token| sealer.seal(&session_token_place(id), token.expose().as_bytes())).transpose()?;
     Ok((Some(sealer.seal(&secret_place(id), secret.expose().as_bytes())?), token))
+}
+
+/// What a cloud has said of the keys that there were says nothing of those that there are.
+pub(super) fn replaced_meanwhile() -> Error {
+    Error::conflict("what it is made of was replaced meanwhile: test it again")
 }
 
 pub(super) fn record_act(
