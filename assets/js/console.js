@@ -143,6 +143,15 @@ const enhance = (part) => {
     });
   }
 
+  // What is needed has to be there before a form is sent; of two halves, in the one that is picked.
+  for (const field of part.querySelectorAll("[data-needed]")) {
+    const { form } = field;
+    const kind = field.closest("[data-kind]")?.dataset.kind;
+    const need = () => (field.required = !kind || form.elements.kind.value === kind);
+    form.addEventListener("input", need);
+    need();
+  }
+
   // A sentence says what is picked in its form.
   for (const form of part.querySelectorAll("[data-says]")) {
     const date = form.querySelector("[name=date]");

@@ -24,10 +24,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            return Err(Problem::unsupported_media_type());
-        }
-        parse(&body(request.into_body()).await?).map(Self)
+        parse(&json(request).await?).map(Self)
     }
 }
 
@@ -46,6 +43,14 @@ impl<S: Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
     }
 }
 
+/// The bytes of a JSON body.
+pub(crate) async fn json(request: Request) -> Result<Vec<u8>, Problem> {
+    if !is_json(request.headers()) {
+        return Err(Problem::unsupported_media_type());
+    }
+    body(request.into_body()).await
+}
+
 /// The whole body of a request, within its limits of size and time.
 pub(crate) async fn body(body: Body) -> Result<Vec<u8>, Problem> {
     let body = Limited::new(body, BODY_LIMIT).collect();
@@ -62,7 +67,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// Reads a JSON body; what is wrong with it is told by field.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();

@@ -138,7 +138,7 @@ pub(crate) fn of(state: &State, caller: &Caller) -> Result<Health, Problem> {
     if let [(_, first), rest @ ..] = summary.unchecked_credentials.as_slice() {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         let problem = format!("AWS has never confirmed the credential “{first}”{more}.");
-        let advice = "Open it under Credentials and test it: calls that stand on a wrong key fail.";
+        let advice = "Open it under Credentials and test it: calls that stand on a wrong key or role fail.";
         health.warnings.push(warning("credential_unchecked", problem, advice));
     }
     Ok(health)

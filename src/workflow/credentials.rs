@@ -110,6 +110,14 @@ impl Caller {
         found.filter(|credential| sees(&self.user, credential)).ok_or(Error::NotFound("credential"))
     }
 
+    /// The credentials whose role is assumed with this one, of those that the caller sees; the oldest first.
+    pub fn assumed_with(&self, id: &CredentialId) -> Result<Vec<Credential>, Error> {
+        self.credential(id)?;
+        let mut standing = roles::standing_on(&self.workflow.read()?, id)?;
+        standing.retain(|credential| sees(&self.user, credential));
+        Ok(standing)
+    }
+
     /// The handle for credentials: needs `credentials.manage`, account-wide.
     pub fn credential_administrator(&self) -> Result<CredentialAdministrator<'_>, Error> {
         self.demand(Permission::CredentialsManage, None)?;

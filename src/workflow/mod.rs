@@ -73,6 +73,7 @@ pub use requests::{
     AccessRequestView, Approval, Approver, Attach, KeyView, NamedGroup, NewAccessRequest, Owner, RequestFilter,
     RequestGroups, Requester, Revealed,
 };
+pub use roles::USUAL_SESSION;
 pub use second_factor::{Enrolment, SecondFactorView};
 pub use set_up::FirstLink;
 pub use sign_in::{Begun, SignedIn};

@@ -6,6 +6,9 @@ use crate::{
     store::{Order, Read, Span, tables::credentials::CREDENTIALS},
 };
 
+/// As AWS has it where nothing is said, in seconds.
+pub const USUAL_SESSION: u32 = 60 * 60;
+
 /// So many roles may stand one on another: each costs the first call a question to AWS.
 pub(super) const LONGEST_CHAIN: usize = 4;
 

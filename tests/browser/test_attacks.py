@@ -193,6 +193,12 @@ def test_nothing_stored_comes_alive(site: Site, browse: Callable):
             "/credentials", name=evil, cloud="aws", kind="static", access_key_id="AKIAIOSFODNN7EXAMPLE",
             secret_access_key="x" * 40, environments=[f"evil-{n}", "staging"],
         )["id"]  # fmt: skip
+        # A role's path may have nearly everything in it.
+        arn = f"arn:aws:iam::123456789012:role/{evil.replace(' ', '+')}/x"
+        role = admin.post(
+            "/credentials", name=evil, cloud="aws", kind="role", role_arn=arn, source_credential=credential,
+            environments=["staging"],
+        )["id"]  # fmt: skip
         admin.post("/tokens", name=evil)
         conditions = {"cloud": "aws", "service": "dynamodb", "operation": "CreateTable"}
         rule = {"type": "csg.resource.name.prefix", "status": "enforced", "value": evil, "conditions": conditions}
@@ -235,6 +241,8 @@ def test_nothing_stored_comes_alive(site: Site, browse: Callable):
             "/credentials",
             f"/credentials/{credential}",
             f"/credentials/{credential}/delete",
+            f"/credentials/{role}",
+            f"/credentials/{role}/delete",
             "/new/credential",
             "/policy-groups",
             f"/policy-groups/{group}",
@@ -286,6 +294,7 @@ def test_every_field_refuses_or_shows_it_as_text(evil: str, scene: Scene, browse
         (admin, "/environments/production"),
         (admin, "/new/environment"),
         (admin, f"/credentials/{spare}"),
+        (admin, "/credentials/{role}"),
         (admin, "/new/credential"),
         (admin, "/new/policy-group"),
         (admin, "/policy-groups/{policies}"),
@@ -307,13 +316,15 @@ def test_every_field_refuses_or_shows_it_as_text(evil: str, scene: Scene, browse
             form.evaluate(
                 """(form) => {
                     form.noValidate = true;
+                    form.querySelector("[name=kind][value=role]")?.click();
                     for (const field of form.querySelectorAll("input[type*=date]")) field.type = "text";
                 }"""
             )
+            # Those of the half that is not picked are sent, too.
             for field in fields.all():
-                field.fill(evil)
+                field.fill(evil, force=True)
             with person.page.expect_navigation(wait_until="load"):
                 form.evaluate("(form) => form.submit()")
             sent += 1
             assert is_whole(person), f"{path}, form {n}"
-    assert sent >= 19
+    assert sent >= 21

@@ -113,16 +113,35 @@ def test_the_whole_way(nobody: Api, admin: Api, gateway: Gateway):
         made,
         "credentials",
         "create_credential",
-        body=model("NewCredential")(
+        body=model("NewStaticCredential")(
             name="generated account",
             cloud="aws",
-            kind=model("CredentialKind")("static"),
+            kind=model("NewStaticCredentialKind")("static"),
             access_key_id=REAL_KEY.id,
             secret_access_key=REAL_KEY.secret,
             environments=[environment.id],
         ),
     )
-    assert credential.environments == ["generated"]
+    assert (credential.environments, credential.role_arn) == (["generated"], None)
+    role = admin.do(
+        made,
+        "credentials",
+        "create_credential",
+        body=model("NewRoleCredential")(
+            name="generated role",
+            cloud="aws",
+            kind=model("NewRoleCredentialKind")("role"),
+            role_arn="arn:aws:iam::123456789012:role/generated",
+            source_credential=credential.id,
+            external_id="generated",
+        ),
+    )
+    assert (role.kind, role.access_key_id) == (model("CredentialKind").ROLE, None)
+    assert (role.external_id, role.session_duration) == ("generated", "1h")
+    # Null takes away, what is left out stays.
+    change = model("CredentialChange")(external_id=None)
+    changed = admin.do(done, "credentials", "change_credential", role.id, body=change)
+    assert (changed.external_id, changed.source_credential) == (None, credential.id)
     for name, role in (("gerda", "developer"), ("gustav", "approver")):
         held = model("RoleAssignment")(role=model("Role")(role), environment=environment.id)
         person = admin.do(

@@ -1,6 +1,7 @@
 //! The REST API, over real HTTP: who may do what, the life of an access request, what goes wrong.
 
 pub(crate) mod authenticator;
+mod credentials;
 pub(crate) mod harness;
 mod life;
 mod lists;

@@ -35,7 +35,17 @@ ANSWERS = ((r"csg (login|user add) ", PASSWORD), (r"csg credential add ", REAL_K
 ELSEWHERE = {"./tests/run": "what runs this"}
 # Pages whose commands belong on a machine on which the first hour is over, in this order: a backup that is put back ends
 # sessions, and the last one moves the ports.
-_AFTERWARDS = ("clients", "people", "policies", "configuration", "troubleshooting", "upgrade", "backup", "networks")
+_AFTERWARDS = (
+    "clients",
+    "people",
+    "credentials",
+    "policies",
+    "configuration",
+    "troubleshooting",
+    "upgrade",
+    "backup",
+    "networks",
+)
 AFTERWARDS = tuple(DOCS / f"{name}.md" for name in _AFTERWARDS)
 # Who runs what on which page: the tests below, and those of the suite `kernel`.
 _INSTALL, _FIRST_HOUR, _README = DOCS / "install.md", DOCS / "first-hour.md", REPOSITORY / "README.md"

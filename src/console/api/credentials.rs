@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     list::{Limit, Page},
+    new_credential::New,
     span::Span,
 };
 use crate::{
@@ -23,11 +24,8 @@ use crate::{
     },
     model::{self, AccountId, AssumedRole, CloudId, CredentialId, EnvironmentId, Keys, RoleArn},
     secret::Secret,
-    workflow::{CredentialChange, NewCredential, NewKeys, PageRequest},
+    workflow::{CredentialChange, PageRequest},
 };
-
-/// As AWS has it where nothing is said, in seconds.
-const USUAL_SESSION: u32 = 3600;
 
 /// How the credential comes by its keys.
 #[derive(Clone, Copy, Serialize, ToSchema)]
@@ -119,82 +117,8 @@ impl From<model::Credential> for Credential {
     }
 }
 
-/// A cloud credential to be kept.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = NewCredential)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum New {
-    /// A role that the gateway is to assume, with the keys of another credential.
-    Role {
-        /// At most 200 bytes.
-        #[schema(min_length = 1, max_length = 200, examples("production, read only"))]
-        name: String,
-        cloud: CloudId,
-        role_arn: RoleArn,
-        /// The credential that may assume the role; it may be a role itself, up to four in a row.
-        source_credential: CredentialId,
-        /// What the role's trust policy demands as `sts:ExternalId`.
-        #[schema(pattern = "^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
-        external_id: Option<String>,
-        /// How long each session lasts: 15m to 12h, as the role allows, and at most 1h if a role assumes it. One hour if
-        /// left out.
-        session_duration: Option<Span>,
-        /// Where it may be picked at approval.
-        #[serde(default)]
-        environments: Vec<EnvironmentId>,
-        /// Ask AWS first, and keep it only if the role can be assumed.
-        #[serde(default)]
-        check: bool,
-    },
-    /// A key.
-    Static {
-        /// At most 200 bytes.
-        #[schema(min_length = 1, max_length = 200, examples("payments account"))]
-        name: String,
-        cloud: CloudId,
-        #[schema(pattern = "^[A-Za-z0-9_]{16,128}$", examples("AKIAIOSFODNN7EXAMPLE"))]
-        access_key_id: String,
-        #[schema(value_type = String, format = Password, write_only, pattern = "^[!-~]{1,512}$")]
-        secret_access_key: Secret,
-        #[schema(value_type = Option<String>, format = Password, write_only, pattern = "^[!-~]{1,16384}$")]
-        session_token: Option<Secret>,
-        /// Where it may be picked at approval.
-        #[serde(default)]
-        environments: Vec<EnvironmentId>,
-        /// Ask AWS first, and keep it only if AWS takes it.
-        #[serde(default)]
-        check: bool,
-    },
-}
-
-impl New {
-    /// What is to be kept, and whether AWS is to be asked first.
-    fn parts(self) -> (NewCredential, bool) {
-        match self {
-            Self::Role {
-                name,
-                cloud,
-                role_arn,
-                source_credential,
-                external_id,
-                session_duration,
-                environments,
-                check,
-            } => {
-                let session_seconds = session_duration.map_or(USUAL_SESSION, seconds);
-                let role = AssumedRole { role_arn, source_credential, external_id, session_seconds };
-                (NewCredential { name, cloud, keys: NewKeys::Role(role), environments }, check)
-            }
-            Self::Static { name, cloud, access_key_id, secret_access_key, session_token, environments, check } => {
-                let keys = NewKeys::Static { access_key_id, secret_access_key, session_token };
-                (NewCredential { name, cloud, keys, environments }, check)
-            }
-        }
-    }
-}
-
 /// More than can be meant is as wrong as the most.
-fn seconds(Span(span): Span) -> u32 {
+pub(super) fn seconds(Span(span): Span) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
@@ -275,10 +199,7 @@ pub(crate) async fn list(session: Session, Query(filter): Query<Filter>) -> Resu
     request_body = New,
     responses((status = 201, description = "Made.", body = Credential, headers(("location" = String, description = "Where what was made is."))), (status = 409, description = "As things stand this can't be added."), (status = 424, description = "AWS does not take it, or could not be asked."), (status = 429, description = "Too many tests run.")),
 )]
-pub(crate) async fn create(
-    session: Session,
-    extract::Json(new): extract::Json<New>,
-) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn create(session: Session, new: New) -> Result<impl IntoResponse, Problem> {
     let (new, check) = new.parts();
     let made = session.run(move |caller| {
         let administrator = caller.credential_administrator()?;

@@ -11,6 +11,7 @@ mod environments;
 pub(crate) mod list;
 mod me;
 mod merge;
+mod new_credential;
 pub(crate) mod openapi;
 mod policy_groups;
 mod second_factor;

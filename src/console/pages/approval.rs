@@ -113,9 +113,15 @@ pub(super) fn credentials(all: &[Credential], picked: &str) -> Vec<Pick> {
 /// Whom calls that are signed with it come from.
 fn stands_for(credential: &Credential) -> String {
     let Credential { name, keys, checked, .. } = credential;
-    match checked.as_ref().map(|checked| &checked.principal) {
-        Some(Principal { arn, account, .. }) => format!("as {arn} in account {account}"),
-        None => format!(
+    match (keys.role().map(|role| &role.role_arn), checked.as_ref().map(|checked| &checked.principal)) {
+        // Not as whom the test was made: each person's calls have a session of their own.
+        (Some(role), Some(Principal { account, .. })) => format!("with the role {role} in account {account}"),
+        (Some(role), None) => {
+            let account = role.account().map_or_else(String::new, |account| account.to_string());
+            format!("with the role {role} in account {account}, which was never tried (test the credential {name}),")
+        }
+        (None, Some(Principal { arn, account, .. })) => format!("as {arn} in account {account}"),
+        (None, None) => format!(
             "with the credential {name} ({keys}), and the account behind it is not known (test the credential),"
         ),
     }

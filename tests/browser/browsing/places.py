@@ -33,6 +33,7 @@ class Scene:
         # What stands in braces in the addresses below.
         self.ids = {name: team.ask("dynamodb", "sns")["id"] for name in ("pending", "approved", "active", "ended")}
         self.ids["credential"] = team.credential
+        self.ids["role"] = site.role("production account, read only")
         self.ids["policies"] = site.policy_group("team names")
         site.admin.post("/policy-groups", name="nothing yet", policies=[])
         for name in ("approved", "active", "ended"):
@@ -78,6 +79,21 @@ def wrong_rules(scene: Scene, person: Person) -> None:
     person.page.locator("#service-1").fill("nothing-of-that-name")
     person.page.locator("#value-2").fill("team")
     person.press("Save the changes")
+
+
+def role_in_vain(scene: Scene, person: Person) -> None:
+    person.visit("/new/credential")
+    person.fill("Name", "a role")
+    person.page.get_by_role("radio", name="A role").check()
+    person.fill("Role ARN", "no role at all")
+    person.page.get_by_label("Source credential").select_option(index=1)
+    person.press("Add the credential")
+
+
+def role_that_aws_refuses(scene: Scene, person: Person) -> None:
+    person.visit(f"/credentials/{scene.ids['role']}")
+    person.page.get_by_label("Session duration").select_option(label="15 minutes")
+    person.press("Change the role")
 
 
 def secret(scene: Scene, person: Person) -> None:
@@ -165,6 +181,7 @@ PLACES = [
     Place("anna", "/access-requests/several?step=revoke&request={active}&request={approved}"),
     Place("anna", "/access-requests/several/outcome?step=revoke&request={ended}"),
     Place("anna", "/credentials/{credential}"),
+    Place("anna", "/credentials/{role}"),
     Place("anna", "/access-requests/{active}"),
     Place("admin", "/access-requests"),
     Place("admin", "/environments"),
@@ -174,7 +191,11 @@ PLACES = [
     Place("admin", "/credentials"),
     Place("admin", "/credentials/{credential}"),
     Place("admin", "/credentials/{credential}/delete"),
+    Place("admin", "/credentials/{role}"),
+    Place("admin", "/credentials/{role}/delete"),
+    Place("admin", role_that_aws_refuses),
     Place("admin", "/new/credential"),
+    Place("admin", role_in_vain),
     Place("admin", "/policy-groups"),
     Place("admin", "/policy-groups/{policies}"),
     Place("admin", "/policy-groups/{policies}/delete"),

@@ -112,6 +112,80 @@ fn from_an_empty_installation_to_a_key() {
 }
 
 #[test]
+fn a_role_is_added_and_changed_without_a_secret() {
+    let site = Site::new();
+    let serving = furnished(&site);
+    let admin = Person::signed_in(&site, &serving, "admin");
+    let key = admin.json(&["credential", "list"], "")[0]["id"].as_str().unwrap().to_owned();
+    let role = "arn:aws:iam::123456789012:role/gateway";
+    let add = ["credential", "add", "a role", "--role-arn", role, "--source-credential", &key, "--external-id", "ours"];
+    let made = admin.json(&add, "");
+    let fields = ["kind", "role_arn", "source_credential", "external_id", "session_duration", "access_key_id"];
+    let expected = serde_json::json!(["role", role, key, "ours", "1h", null]);
+    assert_eq!(serde_json::json!(fields.map(|field| made[field].clone())), expected);
+    let id = made["id"].as_str().unwrap();
+
+    let list = admin.says(&["credential", "list"]);
+    let lines: Vec<_> = list.lines().collect();
+    assert!(lines[0].contains("KEY OR ROLE") && lines[1].contains("AKIAREALREALREALREAL"), "{list}");
+    assert!(lines[2].contains(role) && lines.len() == 3, "{list}");
+    let shown = admin.says(&["credential", "show", id]);
+    for (name, value) in
+        [("role", role), ("assumed with", key.as_str()), ("external id", "ours"), ("session duration", "1h")]
+    {
+        let line = shown.lines().find(|line| line.starts_with(name)).expect(name);
+        assert!(line.ends_with(value), "{line}");
+    }
+    assert!(
+        !shown.contains("\nkey ") && !admin.says(&["credential", "show", &key]).contains("assumed with"),
+        "{shown}"
+    );
+    // What a script gets is the API's object, and nothing of the table's.
+    assert_eq!(admin.json(&["credential", "list"], "")[1], admin.json(&["credential", "show", id], ""));
+
+    let update = |more: &[&str]| admin.json(&[&["credential", "update", id], more].concat(), "");
+    let changed = update(&["--session-duration", "15m", "--role-arn", "arn:aws:iam::123456789012:role/other"]);
+    assert_eq!((&changed["session_duration"], &changed["external_id"]), (&"15m".into(), &"ours".into()));
+    assert_eq!(changed["role_arn"], "arn:aws:iam::123456789012:role/other");
+    assert_eq!(update(&["--no-external-id"])["external_id"], Value::Null);
+    assert_eq!(update(&["--external-id", "new", "--source-credential", &key])["external_id"], "new");
+    fails(&admin.run(&["credential", "update", id, "--source-credential", id], ""), &["must not lead back", "422"]);
+    fails(&admin.run(&["credential", "update", &key, "--external-id", "xx"], ""), &["this credential is a key", "422"]);
+    fails(&admin.run(&["credential", "remove", &key], ""), &["is assumed with it", "409"]);
+    assert_eq!(admin.says(&["credential", "remove", id]), format!("{id} is removed.\n"));
+}
+
+#[test]
+fn a_credential_is_a_key_or_a_role() {
+    let site = Site::new();
+    let (key, role) = (["--access-key-id", "AKIAREALREALREALREAL"], ["--role-arn", "arn:aws:iam::123456789012:role/x"]);
+    let source = ["--source-credential", "abc"];
+    let add = ["credential", "add", "name"];
+    let update = ["credential", "update", "abc"];
+    let both = "cannot be used with";
+    for (arguments, says) in [
+        ([&add[..]].concat(), "<--access-key-id <ID>|--role-arn <ARN>>"),
+        ([&add[..], &source].concat(), "<--access-key-id <ID>|--role-arn <ARN>>"),
+        ([&add[..], &role].concat(), "--source-credential <ID>"),
+        ([&add[..], &key, &role, &source].concat(), both),
+        ([&add[..], &key, &source].concat(), both),
+        ([&add[..], &key, &["--external-id", "xx"]].concat(), both),
+        ([&add[..], &key, &["--session-duration", "1h"]].concat(), both),
+        ([&add[..], &role, &source, &["--secret-file", "/dev/null"]].concat(), both),
+        ([&add[..], &source, &["--role-arn", "gateway"]].concat(), "arn:aws:iam::123456789012:role/NAME"),
+        ([&update[..], &key, &role].concat(), both),
+        ([&update[..], &key, &["--no-external-id"]].concat(), both),
+        ([&update[..], &["--secret-file", "/dev/null"], &source].concat(), both),
+        ([&update[..], &["--external-id", "xx", "--no-external-id"]].concat(), both),
+    ] {
+        let output = site.run(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn rules_that_were_asked_for_come_with_the_yes_unless_that_says_otherwise() {
     let site = Site::new();
     let serving = furnished(&site);

@@ -1,5 +1,6 @@
 //! Administration without scripts: who sees and may do what, what is confirmed first, what is never shown.
 
+mod assumed_roles;
 mod audit;
 mod credentials;
 mod environments;

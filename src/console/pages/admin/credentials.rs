@@ -4,7 +4,9 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{
-    PAGE, Wrong, attempt,
+    PAGE, Wrong,
+    assumed_role::{self, RoleFields},
+    attempt,
     environments::{After, Tick},
     wrong::id,
 };
@@ -19,7 +21,7 @@ use crate::{
             words::When,
         },
     },
-    model::{CloudId, Credential, EnvironmentId, Permission, Principal},
+    model::{AccountId, CloudId, Credential, EnvironmentId, Permission},
     secret::Secret,
     workflow::{Caller, Error, NewCredential, NewKeys, PageRequest},
 };
@@ -40,8 +42,11 @@ struct Credentials {
 struct Row {
     id: String,
     name: String,
-    checked: Option<Principal>,
-    access_key_id: String,
+    /// As AWS says or, of a role, its ARN.
+    account: Option<AccountId>,
+    is_tested: bool,
+    keys: String,
+    is_role: bool,
     environments: Vec<String>,
     added: When,
 }
@@ -52,9 +57,11 @@ pub(crate) async fn show(visitor: Visitor, Query(query): Query<After>) -> Result
     let page = page.await?;
     let row = |credential: Credential| Row {
         id: credential.id.to_string(),
-        name: credential.name,
-        checked: credential.checked.map(|checked| checked.principal),
-        access_key_id: credential.keys.to_string(),
+        name: credential.name.clone(),
+        account: account(&credential),
+        is_tested: credential.checked.is_some(),
+        keys: credential.keys.to_string(),
+        is_role: credential.keys.role().is_some(),
         environments: credential.environments.iter().map(ToString::to_string).collect(),
         added: visitor.when(credential.created_at),
     };
@@ -67,13 +74,21 @@ pub(crate) async fn show(visitor: Visitor, Query(query): Query<After>) -> Result
     }))
 }
 
+/// The account that it is of, if that is known: AWS has said so, or the ARN of its role does.
+pub(super) fn account(credential: &Credential) -> Option<AccountId> {
+    let said = credential.checked.as_ref().map(|checked| checked.principal.account);
+    said.or_else(|| credential.keys.role()?.role_arn.account())
+}
+
 /// The form of a new credential.
 #[derive(Template)]
 #[template(path = "admin/new_credential.html")]
 struct New {
     frame: Frame,
     name: String,
+    is_role: bool,
     access_key_id: String,
+    role: RoleFields,
     environments: Vec<Tick>,
     wrong: Wrong,
 }
@@ -85,14 +100,17 @@ pub(crate) async fn form(visitor: Visitor) -> Result<Response, Problem> {
 async fn new(visitor: &Visitor, fields: &Fields, wrong: Wrong) -> Result<New, Problem> {
     let known = visitor.run(|caller| {
         caller.credential_administrator()?;
-        all_environments(caller)
+        Ok((all_environments(caller)?, all_credentials(caller)?))
     });
+    let (environments, credentials) = known.await?;
     let chosen: Vec<_> = fields.all("environments").collect();
     Ok(New {
         frame: visitor.frame().at("/credentials"),
         name: fields.text("name").to_owned(),
+        is_role: is_role(fields),
         access_key_id: fields.text("access_key_id").to_owned(),
-        environments: ticks(known.await?, |id| chosen.contains(&id)),
+        role: RoleFields::typed(fields, &credentials),
+        environments: ticks(environments, |id| chosen.contains(&id)),
         wrong,
     })
 }
@@ -100,6 +118,16 @@ async fn new(visitor: &Visitor, fields: &Fields, wrong: Wrong) -> Result<New, Pr
 pub(super) fn all_environments(caller: &Caller) -> Result<Vec<(String, String)>, Error> {
     let all = caller.places(&PageRequest { limit: OFFERED, cursor: None })?.items;
     Ok(all.into_iter().map(|environment| (environment.id.to_string(), environment.name)).collect())
+}
+
+/// Those that a role may be assumed with.
+pub(super) fn all_credentials(caller: &Caller) -> Result<Vec<Credential>, Error> {
+    Ok(caller.credentials(None, &PageRequest { limit: OFFERED, cursor: None })?.items)
+}
+
+/// Which half of the form counts: what was typed into the other is not looked at.
+fn is_role(fields: &Fields) -> bool {
+    fields.text("kind") == "role"
 }
 
 pub(super) fn ticks(environments: Vec<(String, String)>, ticked: impl Fn(&str) -> bool) -> Vec<Tick> {
@@ -120,16 +148,17 @@ pub(crate) fn adder(fields: &Fields) -> impl FnOnce(&Caller) -> Result<Credentia
     let fields = fields.clone();
     move |caller| {
         let administrator = caller.credential_administrator()?;
-        let new = NewCredential {
-            name: fields.text("name").to_owned(),
-            cloud: CloudId::aws(),
-            keys: NewKeys::Static {
+        let keys = if is_role(&fields) {
+            NewKeys::Role(assumed_role::read(&fields)?)
+        } else {
+            NewKeys::Static {
                 access_key_id: fields.text("access_key_id").to_owned(),
                 secret_access_key: fields.secret("secret_access_key"),
                 session_token: session_token(&fields),
-            },
-            environments: read_environments(&fields)?,
+            }
         };
+        let environments = read_environments(&fields)?;
+        let new = NewCredential { name: fields.text("name").to_owned(), cloud: CloudId::aws(), keys, environments };
         if unchecked { administrator.create(&new) } else { administrator.create_checked(&new) }
     }
 }
@@ -144,10 +173,15 @@ pub(super) fn read_environments(fields: &Fields) -> Result<Vec<EnvironmentId>, E
 
 /// What became of it.
 pub(crate) fn told(credential: &Credential) -> String {
-    match &credential.checked {
-        Some(checked) => {
-            format!("“{}” is kept, sealed. AWS takes it: account {}.", credential.name, checked.principal.account)
+    let name = &credential.name;
+    match (credential.keys.role(), &credential.checked) {
+        (Some(_), Some(checked)) => {
+            format!("“{name}” is kept. AWS lets the gateway assume it: account {}.", checked.principal.account)
         }
-        None => format!("“{}” is kept, sealed. It was not tried with AWS.", credential.name),
+        (Some(_), None) => format!("“{name}” is kept. It was not tried with AWS."),
+        (None, Some(checked)) => {
+            format!("“{name}” is kept, sealed. AWS takes it: account {}.", checked.principal.account)
+        }
+        (None, None) => format!("“{name}” is kept, sealed. It was not tried with AWS."),
     }
 }

@@ -3,6 +3,7 @@
 //! What makes something new has its form at `/new/…`, so that no id can be taken for it. What ends something is asked
 //! about on a page of its own first, which says what stops working, and for whom.
 
+mod assumed_role;
 mod audit;
 mod authority;
 mod confirm;
@@ -46,6 +47,7 @@ pub(super) fn routes() -> Router<State> {
         .route("/credentials", get(credentials::show).post(credentials::add))
         .route("/credentials/{id}", get(credential::show).post(credential::change))
         .route("/credentials/{id}/delete", get(credential::ask_delete).post(credential::delete))
+        .route("/credentials/{id}/role", post(credential::change_role))
         .route("/credentials/{id}/secret", post(credential::replace))
         .route("/credentials/{id}/test", post(credential::test))
         .route("/environments", get(environments::show).post(environments::make))

@@ -7,6 +7,7 @@ use crate::{
         error::{Problem, capital},
         pages::visitor::Visitor,
     },
+    model::ids::IdError,
     workflow::{Caller, Error, FieldError},
 };
 
@@ -32,15 +33,15 @@ impl Wrong {
 }
 
 /// An id as it was typed, or what is wrong with it.
-pub(crate) fn id<T>(
-    field: impl Into<Cow<'static, str>>,
-    made: Result<T, crate::model::ids::IdError>,
-) -> Result<T, Error> {
-    made.map_err(|error| {
-        let message = error.to_string();
-        let (_, rule) = message.split_once(" must be ").unwrap_or(("", &message));
-        Error::Invalid(vec![FieldError::new(field, format!("must be {rule}"))])
-    })
+pub(crate) fn id<T>(field: impl Into<Cow<'static, str>>, made: Result<T, IdError>) -> Result<T, Error> {
+    made.map_err(|error| Error::Invalid(vec![no_id(field, &error)]))
+}
+
+/// What is wrong with an id.
+pub(super) fn no_id(field: impl Into<Cow<'static, str>>, error: &IdError) -> FieldError {
+    let message = error.to_string();
+    let (_, rule) = message.split_once(" must be ").unwrap_or(("", &message));
+    FieldError::new(field, format!("must be {rule}"))
 }
 
 /// Runs `work`; what the person can mend on the form is told there.

@@ -17,10 +17,10 @@ const SECRET: &str = "hush+hush/hush";
 const KEY: &str = "AKIAI44QH8DHBEXAMPLE";
 
 /// The account that the cloud says a key is of; none if it refuses.
-type Says = Arc<Mutex<Option<&'static str>>>;
+pub(super) type Says = Arc<Mutex<Option<&'static str>>>;
 
 /// A console whose cloud says what the test likes.
-fn furnished() -> (Console, Says) {
+pub(super) fn furnished() -> (Console, Says) {
     let (console, says) = (Console::furnished(), Says::default());
     wire(&console, &says);
     (console, says)
