@@ -179,7 +179,7 @@ impl CredentialAdministrator<'_> {
             };
             let record = CredentialRecord { credential: credential.clone(), secret_access_key, session_token };
             tx.writer.put(&CREDENTIALS, &id, &record)?;
-            record_act(tx, "credential.create", &credential, None)?;
+            record_act(tx, "credential.create", &credential, credential.keys.role().map(roles::told))?;
             Ok(credential)
         })
     }
@@ -224,7 +224,7 @@ impl CredentialAdministrator<'_> {
             let mut changed = Vec::new();
             if let Some(name) = change.name.clone().filter(|name| *name != record.credential.name) {
                 record.credential.name = name;
-                changed.push("name");
+                changed.push("name".to_owned());
             }
             change.fits(&record.credential.keys)?;
             if let Some(secret) = &change.secret_access_key {
@@ -236,21 +236,21 @@ impl CredentialAdministrator<'_> {
                 // What was known of the key before says nothing of this one.
                 record.credential.checked = checked.cloned();
                 roles::touch(tx, id)?;
-                changed.push("secret");
+                changed.push("secret".to_owned());
             }
             if let Some(role) = change.role(&record.credential.keys) {
                 roles::check_whole(tx.writer, &record.credential.cloud, Some(id), &role)?;
+                changed.push(roles::told(&role));
                 record.credential.keys = Keys::Role(role);
                 record.credential.checked = checked.cloned();
                 roles::touch(tx, id)?;
-                changed.push("role");
             }
             if let Some(environments) = &change.environments {
                 let next = checked_environments(tx, environments)?;
                 refuse_unlinking(tx, &record.credential, &next)?;
                 if next != record.credential.environments {
                     record.credential.environments = next;
-                    changed.push("environments");
+                    changed.push("environments".to_owned());
                 }
             }
             if !changed.is_empty() {

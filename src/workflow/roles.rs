@@ -28,6 +28,13 @@ pub(super) fn check(checks: &mut Checks, role: &AssumedRole) {
     checks.require(external, "external_id", "must be 2 to 1224 letters, digits, or any of _ + = , . @ : / -");
 }
 
+/// A role, for the trail.
+pub(super) fn told(role: &AssumedRole) -> String {
+    let AssumedRole { role_arn, source_credential, external_id, session_seconds } = role;
+    let external = external_id.as_ref().map_or_else(String::new, |id| format!(", external id {id}"));
+    format!("role {role_arn}, assumed with {source_credential} for {session_seconds} s{external}")
+}
+
 /// All that is demanded of a role.
 pub(super) fn check_whole(
     read: &impl Read,
@@ -132,6 +139,7 @@ mod tests {
             RoleSession,
         },
         secret::Secret,
+        store::{Order, Read as _, Span, tables::events::EVENTS},
         workflow::{
             Caller, CredentialChange, Error, NewCredential, NewKeys,
             fixture::{Fixture, approve, env, submit},
@@ -214,6 +222,13 @@ mod tests {
         let IdentitySource::Role(below) = &session(&fixture, &dora).source else { panic!() };
         assert_eq!((below.role.session_seconds, below.name.as_str()), (900, "dora"));
         assert!(!live.ended.is_set());
+        // Who audits sees what became of it.
+        let newest = fixture.workflow.read().unwrap().first(&EVENTS, &Span::all(), Order::Descending).unwrap();
+        let expected = format!(
+            "a role: role arn:aws:iam::123456789012:role/gateway, assumed with {} for 900 s, external id ours",
+            source.id
+        );
+        assert_eq!(newest.unwrap().1.detail, Some(expected));
 
         let conflict = root.credential_administrator().unwrap().delete(&source.id).unwrap_err().to_string();
         let expected = format!(
