@@ -21,7 +21,10 @@ use super::{
     verify::{Proof, verify},
     whereabouts::{locate, question},
 };
-use crate::cloud::{Refusal, aws::Dialect};
+use crate::{
+    cloud::{Refusal, aws::Dialect},
+    model::CloudIdentity,
+};
 
 /// Answers `request`, which came over `connection` and began its `turn`.
 pub(super) async fn exchange(
@@ -34,30 +37,43 @@ pub(super) async fn exchange(
     let mut ledger = Ledger::open(&deps, &connection.accepted.client, Arc::clone(&target.name));
     let (mut parts, source) = request.into_parts();
     let mut upload = Upload::new(source, &parts.headers, connection.accepted.address);
-    let mut permitted = match admit(&deps, target, &mut parts, &mut upload, &mut ledger).await {
-        Ok(permitted) => permitted,
-        Err(rejection) => return refuse(&rejection, target.host.dialect(&parts), &upload, ledger),
-    };
-    let dialect = permitted.dialect;
-    // Boxed: so few calls have to wait for it that the others shall not keep room for it.
-    let elsewhere = match question(target, &permitted, &parts) {
-        Some(question) => {
-            Box::pin(locate(&deps, &connection, &question, &mut permitted, &mut parts, &mut ledger)).await
+    // A scope of its own: what is judged needs no room any more while the cloud is called.
+    let (signed, elsewhere, dialect) = {
+        let mut permitted = match admit(&deps, target, &mut parts, &mut upload, &mut ledger).await {
+            Ok(permitted) => permitted,
+            Err(rejection) => return refuse(&rejection, target.host.dialect(&parts), &upload, ledger),
+        };
+        let dialect = permitted.dialect;
+        let (elsewhere, identity) = match learn(&deps, &connection, &mut permitted, &mut parts, &mut ledger).await {
+            Ok(learnt) => learnt,
+            Err(rejection) => return refuse(&rejection, dialect, &upload, ledger),
+        };
+        match resign(&deps, permitted, identity.as_deref(), parts, upload, &mut ledger) {
+            Ok(signed) => (signed, elsewhere, dialect),
+            Err(rejection) => return respond(&rejection, dialect, ledger),
         }
-        None => None,
-    };
-    let identity = match real_identity(&deps, &permitted).await {
-        Ok(identity) => identity,
-        Err(rejection) => return refuse(&rejection, dialect, &upload, ledger),
-    };
-    let signed = match resign(&deps, permitted, identity.as_deref(), parts, upload, &mut ledger) {
-        Ok(signed) => signed,
-        Err(rejection) => return respond(&rejection, dialect, ledger),
     };
     match forward(&deps, &connection, elsewhere, signed, dialect, turn, ledger).await {
         Ok(answer) => answer,
         Err((rejection, ledger)) => respond(&rejection, dialect, ledger),
     }
+}
+
+/// What has to be known before `permitted` can be signed, and the cloud may have to be asked for: the host where its bucket
+/// is, if that is another one, and the keys.
+async fn learn<'t>(
+    deps: &Arc<Deps>,
+    connection: &'t Intercepted,
+    permitted: &mut Permitted<'t>,
+    parts: &mut Parts,
+    ledger: &mut Ledger,
+) -> Result<(Option<Arc<str>>, Option<Arc<CloudIdentity>>), Rejection> {
+    let elsewhere = match question(&connection.target, permitted, parts) {
+        // Boxed: so few calls have to wait for it that the others shall not keep room for it.
+        Some(question) => Box::pin(locate(deps, connection, &question, permitted, parts, ledger)).await,
+        None => None,
+    };
+    Ok((elsewhere, real_identity(deps, permitted).await?))
 }
 
 /// The answer to a request whose body was not read to its end.

@@ -3,11 +3,17 @@
 //! A call waits for a session only if there is none that is good: a quarter of its time before the end, the first call has
 //! it renewed, and goes on with the one that there is.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 
 use super::{Deps, Gateway, errand::errand};
 use crate::{
@@ -23,7 +29,7 @@ use crate::{
 const SESSIONS: usize = 4096;
 
 /// With less than this left a session is not used: a call may take a while to reach AWS, whose clock is another one.
-const MARGIN: Duration = Duration::from_mins(1);
+const MARGIN: Duration = assume_role::SHORTEST;
 
 /// After a failure AWS is not asked again for so long, however many calls come.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -36,9 +42,14 @@ pub(super) struct Roles(Cache<[u8; 32], Arc<Place>>);
 struct Place {
     session: ArcSwapOption<Session>,
     failure: ArcSwapOption<Failure>,
-    /// Held by who asks AWS.
-    asking: Arc<Mutex<()>>,
+    /// What AWS was last asked. Who asked it is gone once it has answered.
+    asked: Mutex<Option<Question>>,
 }
+
+/// Holds the answer as soon as there is one.
+type Question = watch::Receiver<Option<Answer>>;
+
+type Answer = Result<Arc<CloudIdentity>, CheckError>;
 
 struct Session {
     identity: Arc<CloudIdentity>,
@@ -57,13 +68,13 @@ impl Roles {
     }
 
     fn place(&self, fingerprint: [u8; 32]) -> Arc<Place> {
-        let made = self.0.get_or_insert_with(&fingerprint, || Ok::<_, std::convert::Infallible>(Arc::default()));
-        made.unwrap_or_else(|never| match never {})
+        let Ok(place) = self.0.get_or_insert_with(&fingerprint, || Ok::<_, Infallible>(Arc::default()));
+        place
     }
 }
 
 /// The keys that `source` gives now.
-pub(super) async fn identity(deps: &Arc<Deps>, source: &IdentitySource) -> Result<Arc<CloudIdentity>, CheckError> {
+pub(super) async fn identity(deps: &Arc<Deps>, source: &IdentitySource) -> Answer {
     match source {
         IdentitySource::Keys(keys) => Ok(Arc::clone(keys)),
         // Boxed: most calls need no room for it.
@@ -71,63 +82,64 @@ pub(super) async fn identity(deps: &Arc<Deps>, source: &IdentitySource) -> Resul
     }
 }
 
-async fn session(deps: &Arc<Deps>, role: &Arc<RoleSession>) -> Result<Arc<CloudIdentity>, CheckError> {
+async fn session(deps: &Arc<Deps>, role: &Arc<RoleSession>) -> Answer {
     let place = deps.roles.place(role.fingerprint());
     let now = deps.clock.now();
-    let kept = place.session.load_full().filter(|session| now < session.good_until);
-    if let Some(session) = kept {
-        if session.renew_at <= now
-            && place.failed(now).is_none()
-            && let Ok(asking) = Arc::clone(&place.asking).try_lock_owned()
-        {
-            let (deps, role) = (Arc::clone(deps), Arc::clone(role));
-            drop(tokio::spawn(async move {
-                drop(renew(&deps, &role, &place).await);
-                drop(asking);
-            }));
+    if let Some(session) = place.session.load_full().filter(|session| now < session.good_until) {
+        if session.renew_at <= now {
+            drop(place.ask(deps, role));
         }
         return Ok(Arc::clone(&session.identity));
     }
-    // By itself: a client that goes away shall not take from the others what is asked for them.
-    let (deps, role) = (Arc::clone(deps), Arc::clone(role));
-    let asked = tokio::spawn(async move {
-        let _asking = place.asking.lock().await;
-        renew(&deps, &role, &place).await
-    });
-    asked.await.unwrap_or_else(|_| Err(unanswered("the gateway stops")))
+    let mut question = place.ask(deps, role);
+    let answer = question.wait_for(Option::is_some).await;
+    answer.ok().and_then(|answer| answer.clone()).unwrap_or_else(|| Err(unanswered("the gateway stops")))
 }
 
 impl Place {
-    /// Why AWS said no, if that was just now.
-    fn failed(&self, now: Timestamp) -> Option<CheckError> {
+    /// Has AWS asked for a session, unless that is under way or the answer is known.
+    ///
+    /// By a task of its own, as a client that goes away shall not take from the others what is asked for them; and one for
+    /// all, as clients that come and go while AWS does not answer shall leave nothing behind.
+    fn ask(self: &Arc<Self>, deps: &Arc<Deps>, role: &Arc<RoleSession>) -> Question {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(under_way) = asked.as_ref().filter(|question| question.has_changed().is_ok()) {
+            return under_way.clone();
+        }
+        let (answer, question) = watch::channel(self.known(deps.clock.now()));
+        if question.borrow().is_none() {
+            *asked = Some(question.clone());
+            let (place, deps, role) = (Arc::clone(self), Arc::clone(deps), Arc::clone(role));
+            drop(tokio::spawn(async move { answer.send_replace(Some(place.renew(&deps, &role).await)) }));
+        }
+        question
+    }
+
+    /// What AWS need not be asked: it has given a session that is not yet to be renewed, or it said no just now.
+    fn known(&self, now: Timestamp) -> Option<Answer> {
+        if let Some(session) = self.session.load().as_ref().filter(|session| now < session.renew_at) {
+            return Some(Ok(Arc::clone(&session.identity)));
+        }
         let failure = self.failure.load();
         let recent = failure.as_ref().filter(|failure| failure.at <= now && now.since(failure.at) < PAUSE);
-        recent.map(|failure| failure.error.clone())
+        recent.map(|failure| Err(failure.error.clone()))
     }
-}
 
-/// Asks AWS, unless somebody has done so since. For who holds `asking`.
-async fn renew(deps: &Arc<Deps>, role: &Arc<RoleSession>, place: &Place) -> Result<Arc<CloudIdentity>, CheckError> {
-    let now = deps.clock.now();
-    if let Some(session) = place.session.load_full().filter(|session| now < session.renew_at) {
-        return Ok(Arc::clone(&session.identity));
-    }
-    if let Some(error) = place.failed(now) {
-        return Err(error);
-    }
-    let arn = &role.role.role_arn;
-    match assume(deps, role).await {
-        Ok(session) => {
-            tracing::info!(role = %arn, session = role.name, until = %session.good_until, "a role is assumed");
-            let identity = Arc::clone(&session.identity);
-            place.session.store(Some(Arc::new(session)));
-            Ok(identity)
-        }
-        Err(error) => {
-            tracing::warn!(role = %arn, session = role.name, %error, "a role can't be assumed");
-            let at = deps.clock.now();
-            place.failure.store(Some(Arc::new(Failure { error: error.clone(), at })));
-            Err(error)
+    async fn renew(&self, deps: &Arc<Deps>, role: &Arc<RoleSession>) -> Answer {
+        let arn = &role.role.role_arn;
+        match assume(deps, role).await {
+            Ok(session) => {
+                tracing::info!(role = %arn, session = role.name, until = %session.good_until, "a role is assumed");
+                let identity = Arc::clone(&session.identity);
+                self.session.store(Some(Arc::new(session)));
+                Ok(identity)
+            }
+            Err(error) => {
+                tracing::warn!(role = %arn, session = role.name, %error, "a role can't be assumed");
+                let at = deps.clock.now();
+                self.failure.store(Some(Arc::new(Failure { error: error.clone(), at })));
+                Err(error)
+            }
         }
     }
 }
@@ -147,6 +159,7 @@ fn assume<'a>(
         let lasts = assumed.expires_at.since(began);
         Ok(Session {
             identity: Arc::new(assumed.identity),
+            // One that is not good any more is always to be renewed.
             renew_at: assumed.expires_at.minus((lasts / 4).max(MARGIN)),
             good_until: assumed.expires_at.minus(MARGIN),
         })

@@ -2,17 +2,15 @@
 //! asked before such a call is signed anew, and the call goes where its bucket is.
 //!
 //! Only for a call that may go: nobody without a key and a grant makes us ask. Each bucket is asked for once, for all who
-//! wait for it, few buckets at a time; answers are kept for a while. If none is to be had, the call goes as it came, signed
-//! for us-east-1: right for every bucket there, and of another S3 says itself where it is.
+//! wait for it, few buckets at a time, and fewer still for one address, so that who makes up buckets holds up nobody else;
+//! answers are kept for a while. If none is to be had, the call goes as it came, signed for us-east-1: right for every
+//! bucket there, and of another S3 says itself where it is.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, header, request::Parts};
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 use super::{
     Deps,
@@ -20,6 +18,7 @@ use super::{
     body::RequestBody,
     intercept::{Intercepted, Target},
     ledger::Ledger,
+    room::Room,
     upstream::{CallError, CloudResponse, causes, in_origin_form},
     verify::Proof,
 };
@@ -28,8 +27,8 @@ use crate::{cloud::aws, sigv4::Algorithm};
 /// Buckets that are remembered, in some hundred bytes each.
 const BUCKETS: usize = 4096;
 
-/// S3 is asked for so many at one time.
-const PLACES: usize = 8;
+/// So many calls ask, or wait for one that does, at one time; a quarter of them from one address.
+const PLACES: usize = 16;
 
 /// For S3's answer, which takes tenths of a second with all that it needs.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,7 +45,7 @@ const VAIN_FOR: Duration = Duration::from_secs(10);
 /// What S3 has told of buckets.
 pub(super) struct Whereabouts {
     known: Cache<String, Answer>,
-    places: Semaphore,
+    places: Room,
 }
 
 #[derive(Clone, Copy)]
@@ -76,7 +75,8 @@ pub(super) async fn locate<'t>(
     ledger: &mut Ledger,
 ) -> Option<Arc<str>> {
     let target = &connection.target;
-    let region = deps.whereabouts.region(question, ask(deps, connection, question)).await?;
+    let ask = ask(deps, connection, question);
+    let region = deps.whereabouts.region(question, connection.accepted.address, ask).await?;
     // Of the same partition, as the host's is the only one that its calls may be signed for.
     let scope = target.host.claim(permitted.scope.signing_name(), region).ok()?;
     let elsewhere = if region == target.host.home() { None } else { target.host.in_region(&target.name, region) };
@@ -92,28 +92,33 @@ pub(super) async fn locate<'t>(
 
 impl Whereabouts {
     pub(super) fn new() -> Self {
-        Self { known: Cache::new(BUCKETS), places: Semaphore::new(PLACES) }
+        Self { known: Cache::new(BUCKETS), places: Room::new(PLACES, 1) }
     }
 
-    /// The region that is known for `question`, or that `ask` brings back. If several want to know, one asks; if that one
-    /// goes away, the next.
-    async fn region(&self, question: &str, ask: impl Future<Output = Option<&'static str>>) -> Option<&'static str> {
+    /// The region that is known for `question`, or that `ask` brings back for `client`. If several want to know, one asks;
+    /// if that one goes away, the next.
+    async fn region(
+        &self,
+        question: &str,
+        client: IpAddr,
+        ask: impl Future<Output = Option<&'static str>>,
+    ) -> Option<&'static str> {
         if let Some(answer) = self.known.get(question).filter(Answer::holds) {
             return answer.region;
         }
         let learn = async {
+            // Before anybody waits for what this one learns: an address without a place makes no others wait for it.
+            let _place = self.places.take(client, 1).await?;
             let keep = |_: &String, answer: &mut Answer| {
                 if answer.holds() { EntryAction::Retain(answer.region) } else { EntryAction::ReplaceWithGuard }
             };
             match self.known.entry_async(question, keep).await {
                 EntryResult::Retained(region) => region,
                 EntryResult::Vacant(place) | EntryResult::Replaced(place, _) => {
-                    let turn = self.places.acquire().await;
                     let region = timeout(PATIENCE, ask).await.unwrap_or_else(|_| {
                         tracing::info!(question, "S3 does not say in time where a bucket is");
                         None
                     });
-                    drop(turn);
                     let until = Instant::now() + if region.is_some() { GOOD_FOR } else { VAIN_FOR };
                     // An error means that it was forgotten meanwhile that this is asked for.
                     let _ = place.insert(Answer { region, until });
@@ -158,17 +163,23 @@ async fn send(deps: &Deps, connection: &Intercepted, question: &str) -> Result<C
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::{
+        future::{pending, ready},
+        net::Ipv4Addr,
+    };
 
     use tokio::task::JoinSet;
 
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
     #[tokio::test]
     async fn it_remembers_so_many_and_no_more() {
         let whereabouts = Whereabouts::new();
         for bucket in 0..3 * BUCKETS {
-            assert_eq!(whereabouts.region(&bucket.to_string(), ready(Some("eu-west-1"))).await, Some("eu-west-1"));
+            let told = whereabouts.region(&bucket.to_string(), HERE, ready(Some("eu-west-1"))).await;
+            assert_eq!(told, Some("eu-west-1"));
         }
         assert!((BUCKETS / 2..=BUCKETS).contains(&whereabouts.known.len()), "{}", whereabouts.known.len());
     }
@@ -176,11 +187,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_longer_than_is_said() {
         let (whereabouts, start, mut asking) = (Arc::new(Whereabouts::new()), Instant::now(), JoinSet::new());
-        // As many as are asked for at a time, one that waits for its turn, and one that waits for the same as the first.
-        for bucket in (0..=PLACES).chain([0]) {
+        // As many as are asked for at a time, one that waits for its turn, and one that wants to know the same as the first.
+        for (nth, bucket) in (0..=PLACES).chain([0]).enumerate() {
             let whereabouts = Arc::clone(&whereabouts);
+            let client = Ipv4Addr::from_bits(u32::try_from(nth).unwrap()).into();
             asking.spawn(async move {
-                assert_eq!(whereabouts.region(&bucket.to_string(), pending()).await, None);
+                assert_eq!(whereabouts.region(&bucket.to_string(), client, pending()).await, None);
                 (bucket, start.elapsed())
             });
         }
@@ -189,11 +201,11 @@ mod tests {
             assert!(waited < limit + Duration::from_millis(10), "{bucket}: {waited:?}");
         }
         // Of the one that had no turn nothing is known, not even that nothing can be learnt; of the others that much.
-        let told = async |bucket: usize| whereabouts.region(&bucket.to_string(), ready(Some("eu-west-1"))).await;
+        let told = async |bucket: usize| whereabouts.region(&bucket.to_string(), HERE, ready(Some("eu-west-1"))).await;
         assert_eq!((told(PLACES).await, told(0).await), (Some("eu-west-1"), None));
         tokio::time::advance(VAIN_FOR).await;
         assert_eq!(told(0).await, Some("eu-west-1"));
         tokio::time::advance(GOOD_FOR).await;
-        assert_eq!(whereabouts.region("0", ready(Some("us-west-2"))).await, Some("us-west-2"));
+        assert_eq!(whereabouts.region("0", HERE, ready(Some("us-west-2"))).await, Some("us-west-2"));
     }
 }

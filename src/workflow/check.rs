@@ -66,7 +66,7 @@ impl CredentialAdministrator<'_> {
         let changed = self.act(|tx| {
             let mut kept = tx.writer.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?;
             if grants::identity(tx.writer, tx.sealer, id, self.user())?.fingerprint() != identity.fingerprint() {
-                return Err(Error::conflict("what it is made of was replaced meanwhile: test it again"));
+                return Err(credentials::replaced_meanwhile());
             }
             let said = match &found {
                 Ok(checked) => {
@@ -127,7 +127,7 @@ impl CredentialAdministrator<'_> {
         let account = |checked: &Checked| checked.principal.account;
         match before.checked.as_ref().map(account).filter(|before| *before != checked.principal.account) {
             Some(before) => Err(Error::OtherAccount { before, found: account(&checked) }),
-            None => self.alter(id, change, Some(&checked)),
+            None => self.alter(id, change, Some((&before.keys, &checked))),
         }
     }
 }
@@ -138,9 +138,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{AccountId, Role},
+        model::{AccountId, AssumedRole, CloudId, Role, RoleArn},
         secret::Secret,
-        workflow::fixture::Fixture,
+        workflow::{PageRequest, fixture::Fixture},
     };
 
     fn principal(account: &str) -> Principal {
@@ -212,6 +212,64 @@ mod tests {
             demoted.unwrap();
         }));
         assert!(matches!(administrator.test(&id), Err(Error::Forbidden { .. })));
+    }
+
+    /// What AWS said was said of another role, or of what is no more.
+    #[test]
+    fn what_happens_during_the_check_of_a_role_counts() {
+        let fixture = Fixture::furnished();
+        let source = fixture.credential("one", &[]).id;
+        let root = fixture.person("root", &[(Role::Admin, None)]);
+        let meanwhile = Arc::new(Mutex::new(None::<Act>));
+        let happens = Arc::clone(&meanwhile);
+        fixture.workflow.check_with(Arc::new(move |identity| {
+            if let Some(act) = happens.lock().unwrap().take() {
+                act();
+            }
+            let IdentitySource::Role(session) = identity else { return Ok(principal("123456789012")) };
+            Ok(principal(session.role.role_arn.account().unwrap().as_str()))
+        }));
+        let during = |act: Act| *meanwhile.lock().unwrap() = Some(act);
+        let administrator = root.credential_administrator().unwrap();
+        let new = |source: &CredentialId| NewCredential {
+            name: "a role".into(),
+            cloud: CloudId::aws(),
+            keys: NewKeys::Role(AssumedRole {
+                role_arn: RoleArn::new("arn:aws:iam::123456789012:role/gateway").unwrap(),
+                source_credential: source.clone(),
+                external_id: None,
+                session_seconds: 3600,
+            }),
+            environments: vec![],
+        };
+        let id = administrator.create_checked(&new(&source)).unwrap().id;
+        let external = CredentialChange { external_id: Some(Some("ours".into())), ..CredentialChange::default() };
+        let elsewhere = CredentialChange {
+            role_arn: Some(RoleArn::new("arn:aws:iam::210987654321:role/gateway").unwrap()),
+            ..CredentialChange::default()
+        };
+        let does = |id: &CredentialId, change: CredentialChange| -> Act {
+            let (root, id) = (root.clone(), id.clone());
+            Box::new(move || drop(root.credential_administrator().unwrap().change(&id, &change).unwrap()))
+        };
+
+        during(does(&id, elsewhere));
+        assert!(matches!(administrator.change_checked(&id, &external), Err(Error::Conflict { .. })));
+        let kept = root.credential(&id).unwrap();
+        assert_eq!((kept.checked, kept.keys.role().unwrap().external_id.clone()), (None, None));
+
+        // The key that the role is assumed with.
+        let secret = Some(Secret::new("another"));
+        during(does(&source, CredentialChange { secret_access_key: secret, ..CredentialChange::default() }));
+        assert!(matches!(administrator.test(&id), Err(Error::Conflict { .. })));
+        assert!(administrator.test(&id).unwrap().checked.is_some());
+
+        let other = fixture.credential("two", &[]).id;
+        let (of, gone) = (root.clone(), other.clone());
+        during(Box::new(move || of.credential_administrator().unwrap().delete(&gone).unwrap()));
+        assert!(matches!(administrator.create_checked(&new(&other)), Err(Error::Invalid(_))));
+        assert!(root.credential(&other).is_err());
+        assert_eq!(root.credentials(None, &PageRequest { limit: 9, cursor: None }).unwrap().items.len(), 2);
     }
 
     #[test]

@@ -179,7 +179,7 @@ impl CredentialAdministrator<'_> {
             };
             let record = CredentialRecord { credential: credential.clone(), secret_access_key, session_token };
             tx.writer.put(&CREDENTIALS, &id, &record)?;
-            record_act(tx, "credential.create", &credential, None)?;
+            record_act(tx, "credential.create", &credential, credential.keys.role().map(roles::told))?;
             Ok(credential)
         })
     }
@@ -208,18 +208,23 @@ impl CredentialAdministrator<'_> {
         checks.done()
     }
 
+    /// Changes it. If the cloud was `asked`, only what it was asked about: such keys as there were then, with the change.
     pub(super) fn alter(
         &self,
         id: &CredentialId,
         change: &CredentialChange,
-        checked: Option<&Checked>,
+        asked: Option<(&Keys, &Checked)>,
     ) -> Result<Credential, Error> {
+        let checked = asked.map(|(_, checked)| checked);
         self.act(|tx| {
             let mut record = tx.writer.find(&CREDENTIALS, id)?.ok_or(Error::NotFound("credential"))?;
+            if asked.is_some_and(|(keys, _)| *keys != record.credential.keys) {
+                return Err(replaced_meanwhile());
+            }
             let mut changed = Vec::new();
             if let Some(name) = change.name.clone().filter(|name| *name != record.credential.name) {
                 record.credential.name = name;
-                changed.push("name");
+                changed.push("name".to_owned());
             }
             change.fits(&record.credential.keys)?;
             if let Some(secret) = &change.secret_access_key {
@@ -231,21 +236,21 @@ impl CredentialAdministrator<'_> {
                 // What was known of the key before says nothing of this one.
                 record.credential.checked = checked.cloned();
                 roles::touch(tx, id)?;
-                changed.push("secret");
+                changed.push("secret".to_owned());
             }
             if let Some(role) = change.role(&record.credential.keys) {
                 roles::check_whole(tx.writer, &record.credential.cloud, Some(id), &role)?;
+                changed.push(roles::told(&role));
                 record.credential.keys = Keys::Role(role);
                 record.credential.checked = checked.cloned();
                 roles::touch(tx, id)?;
-                changed.push("role");
             }
             if let Some(environments) = &change.environments {
                 let next = checked_environments(tx, environments)?;
                 refuse_unlinking(tx, &record.credential, &next)?;
                 if next != record.credential.environments {
                     record.credential.environments = next;
-                    changed.push("environments");
+                    changed.push("environments".to_owned());
                 }
             }
             if !changed.is_empty() {
@@ -408,6 +413,11 @@ fn seal(
     let token =
         session_token.map(|token| sealer.seal(&session_token_place(id), token.expose().as_bytes())).transpose()?;
     Ok((Some(sealer.seal(&secret_place(id), secret.expose().as_bytes())?), token))
+}
+
+/// What a cloud has said of the keys that there were says nothing of those that there are.
+pub(super) fn replaced_meanwhile() -> Error {
+    Error::conflict("what it is made of was replaced meanwhile: test it again")
 }
 
 pub(super) fn record_act(

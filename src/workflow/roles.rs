@@ -28,6 +28,13 @@ pub(super) fn check(checks: &mut Checks, role: &AssumedRole) {
     checks.require(external, "external_id", "must be 2 to 1224 letters, digits, or any of _ + = , . @ : / -");
 }
 
+/// A role, for the trail.
+pub(super) fn told(role: &AssumedRole) -> String {
+    let AssumedRole { role_arn, source_credential, external_id, session_seconds } = role;
+    let external = external_id.as_ref().map_or_else(String::new, |id| format!(", external id {id}"));
+    format!("role {role_arn}, assumed with {source_credential} for {session_seconds} s{external}")
+}
+
 /// All that is demanded of a role.
 pub(super) fn check_whole(
     read: &impl Read,
@@ -68,7 +75,7 @@ pub(super) fn check_source(
         }
     }
     // Those that stand on this one, too.
-    let above = own.map(|id| height(read, id)).transpose()?.unwrap_or_default();
+    let above = own.map(|id| floors(read, id)).transpose()?.map_or(0, |floors| floors.len());
     let message = format!("must not stand on so many roles: {LONGEST_CHAIN} in a row are the most");
     checks.require(roles + above <= LONGEST_CHAIN, "source_credential", message);
     let fits = roles == 1 || role.session_seconds <= LONGEST_CHAINED_SESSION;
@@ -87,22 +94,27 @@ pub(super) fn standing_on(read: &impl Read, id: &CredentialId) -> Result<Vec<Cre
     Ok(own.filter(|other| other.keys.role().is_some_and(|role| role.source_credential == *id)).collect())
 }
 
-/// How many roles stand one on another on `id`.
-fn height(read: &impl Read, id: &CredentialId) -> Result<usize, Error> {
-    let mut highest = 0;
-    for other in standing_on(read, id)? {
-        // None leads back, so that this ends.
-        highest = highest.max(1 + height(read, &other.id)?);
+/// All that stands on `id`: first what is assumed with it, then what is assumed with that, and so on. The credentials are
+/// read once: hundreds of accounts may stand on one key.
+fn floors(read: &impl Read, id: &CredentialId) -> Result<Vec<Vec<CredentialId>>, Error> {
+    let all = read.all(&CREDENTIALS, &Span::all(), Order::Ascending)?.into_iter();
+    let source = |keys: Keys| keys.role().map(|role| role.source_credential.clone());
+    let mut left: Vec<_> = all.filter_map(|(id, record)| Some((id, source(record.credential.keys)?))).collect();
+    let (mut floors, mut below) = (Vec::new(), vec![id.clone()]);
+    loop {
+        let (next, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, source)| below.contains(source));
+        if next.is_empty() {
+            return Ok(floors);
+        }
+        (left, below) = (others, next.into_iter().map(|(id, _)| id).collect());
+        floors.push(below.clone());
     }
-    Ok(highest)
 }
 
 /// The grants of all that stands on `id` are to be made anew, and its own.
 pub(super) fn touch(tx: &mut Transaction<'_>, id: &CredentialId) -> Result<(), Error> {
-    for other in standing_on(tx.writer, id)? {
-        touch(tx, &other.id)?;
-    }
-    tx.touched.push(Touched::Credential(id.clone()));
+    let above = floors(tx.writer, id)?.into_iter().flatten();
+    tx.touched.extend([id.clone()].into_iter().chain(above).map(Touched::Credential));
     Ok(())
 }
 
@@ -127,6 +139,7 @@ mod tests {
             RoleSession,
         },
         secret::Secret,
+        store::{Order, Read as _, Span, tables::events::EVENTS},
         workflow::{
             Caller, CredentialChange, Error, NewCredential, NewKeys,
             fixture::{Fixture, approve, env, submit},
@@ -202,12 +215,20 @@ mod tests {
         change(&root, &source.id, &secret).unwrap();
         let after = session(&fixture, &dora);
         assert_eq!(secret_at_the_bottom(&after), "another");
+        assert_eq!([&after.name, &session(&fixture, &dan).name], ["dora", "dan"]);
         assert_ne!(after.fingerprint(), before[0].fingerprint(), "a session of the key before is not used any more");
         let narrower = CredentialChange { session_seconds: Some(900), ..CredentialChange::default() };
         change(&root, &first.id, &narrower).unwrap();
         let IdentitySource::Role(below) = &session(&fixture, &dora).source else { panic!() };
-        assert_eq!(below.role.session_seconds, 900);
+        assert_eq!((below.role.session_seconds, below.name.as_str()), (900, "dora"));
         assert!(!live.ended.is_set());
+        // Who audits sees what became of it.
+        let newest = fixture.workflow.read().unwrap().first(&EVENTS, &Span::all(), Order::Descending).unwrap();
+        let expected = format!(
+            "a role: role arn:aws:iam::123456789012:role/gateway, assumed with {} for 900 s, external id ours",
+            source.id
+        );
+        assert_eq!(newest.unwrap().1.detail, Some(expected));
 
         let conflict = root.credential_administrator().unwrap().delete(&source.id).unwrap_err().to_string();
         let expected = format!(
@@ -253,6 +274,44 @@ mod tests {
         assert!(add(&root, AssumedRole { session_seconds: 43_200, ..role(&other.id) }).is_ok());
         let external = wrong(add(&root, AssumedRole { external_id: Some("a b".into()), ..role(&other.id) }));
         assert!(external.starts_with("external_id must be 2 to 1224"), "{external}");
+    }
+
+    /// Each change alone is a good one.
+    #[test]
+    fn two_at_a_time_make_no_ring() {
+        let fixture = Fixture::furnished();
+        let root = fixture.person("root", &[(Role::Admin, None)]);
+        let source = fixture.credential("1", &[]).id;
+        let [one, other] = [(); 2].map(|()| add(&root, role(&source)).unwrap().id);
+        for _ in 0..5 {
+            let outcomes = std::thread::scope(|scope| {
+                let turned = [(&one, &other), (&other, &one)];
+                let turning = turned.map(|(id, next)| scope.spawn(|| change(&root, id, &to(next))));
+                turning.map(|turn| turn.join().unwrap())
+            });
+            assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+            for id in [&one, &other] {
+                change(&root, id, &to(&source)).unwrap();
+            }
+        }
+    }
+
+    /// Hundreds of accounts may stand on one key.
+    #[test]
+    fn what_stands_on_a_credential_is_found_floor_by_floor() {
+        let fixture = Fixture::furnished();
+        let root = fixture.person("root", &[(Role::Admin, None)]);
+        let (source, apart) = (fixture.credential("1", &[]).id, fixture.credential("2", &[]).id);
+        let (first, aside) = (add(&root, role(&source)).unwrap().id, add(&root, role(&source)).unwrap().id);
+        let second = add(&root, role(&first)).unwrap().id;
+        add(&root, role(&apart)).unwrap();
+        let floors = |id| super::floors(&fixture.workflow.read().unwrap(), id).unwrap();
+        // Of one moment, in whatever order.
+        let mut assumed = vec![first.clone(), aside];
+        assumed.sort();
+        assert_eq!(floors(&source), [assumed, vec![second.clone()]]);
+        assert_eq!(floors(&first), [vec![second.clone()]]);
+        assert!(floors(&second).is_empty());
     }
 
     #[test]
@@ -306,6 +365,8 @@ mod tests {
         assert_eq!(*asked.lock().unwrap(), [ours, ours, theirs]);
         let wrong = NewCredential { keys: NewKeys::Role(role(&CredentialId::new("nobody").unwrap())), ..new };
         assert!(matches!(administrator.create_checked(&wrong), Err(Error::Invalid(_))));
+        let on_nobody = to(&CredentialId::new("nobody").unwrap());
+        assert!(matches!(administrator.change_checked(&made.id, &on_nobody), Err(Error::Invalid(_))));
         assert_eq!(asked.lock().unwrap().len(), 3, "nobody is asked about what can't be");
     }
 }

@@ -1,7 +1,7 @@
 //! A real credential is tried with AWS: through the whole appliance, with a cloud that the test plays. Whether the question
 //! is rightly signed, AWS's own signer judges.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use csg::{
@@ -18,6 +18,7 @@ use crate::harness::{Cloud, Identity, Key};
 
 const PASSWORD: &str = "correct horse battery staple";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+const HOUR: Duration = Duration::from_hours(1);
 const GOOD: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
     <GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/gateway</Arn>\
     <UserId>AIDACKCEVSQ6C2EXAMPLE</UserId><Account>123456789012</Account></GetCallerIdentityResult>\
@@ -44,9 +45,10 @@ impl Site {
         std::fs::write(path("roots.pem"), root + "-----END CERTIFICATE-----\n").unwrap();
         let text = format!(
             "data_dir = \"{}\"\ngateway.listen = [\"127.0.0.1:0\"]\nconsole.listen = \"127.0.0.1:0\"\n\
-             [upstream]\nca_file = \"{}\"\noverride.\"*.amazonaws.com\" = \"{}\"\n",
+             [upstream]\nca_file = \"{}\"\noverride.\"*.amazonaws.com\" = \"{}\"\noverride.\"*.amazonaws.com.cn\" = \"{}\"\n",
             path("data").display(),
             path("roots.pem").display(),
+            cloud.address,
             cloud.address
         );
         std::fs::write(path("csg.toml"), text).unwrap();
@@ -90,9 +92,41 @@ impl Site {
         assert_eq!(asked, b"Action=GetCallerIdentity&Version=2011-06-15");
         assert_eq!(call.sni, "sts.us-east-1.amazonaws.com");
         Key::new("AKIAIOSFODNN7EXAMPLE", SECRET).verify(&call, &asked);
-        let length = body.len();
-        call.answer(&format!("HTTP/1.1 {status}\nContent-Type: text/xml\nContent-Length: {length}\n\n{body}")).await;
+        call.answer(&xml(status, body)).await;
     }
+
+    /// Gives the keys of the role `gateway` to who asks for them with the key, and says whose those are.
+    async fn assumed(&self, id: &str) {
+        const ARN: &str = "<Arn>arn:aws-cn:sts::123456789012:assumed-role/gateway/root</Arn>";
+        let mut keys = Key::new(id, "secret/of+the/session");
+        keys.token = Some("token+of+the+session".to_owned());
+        let (secret, token, end) = (&keys.secret, "token+of+the+session", Clock::system().now().plus(HOUR));
+        let mut call = self.cloud.call().await;
+        let asked = call.whole_body().await;
+        assert!(String::from_utf8_lossy(&asked).contains("RoleSessionName=root&DurationSeconds=3600&ExternalId=ours"));
+        assert_eq!(call.sni, "sts.cn-northwest-1.amazonaws.com.cn");
+        Key::new("AKIAIOSFODNN7EXAMPLE", SECRET).verify(&call, &asked);
+        let body = format!(
+            "<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser>{ARN}</AssumedRoleUser><Credentials>\
+             <AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}\
+             </SessionToken><Expiration>{end}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+        );
+        call.answer(&xml("200 OK", &body)).await;
+        let mut call = self.cloud.call().await;
+        let asked = call.whole_body().await;
+        assert_eq!(asked, b"Action=GetCallerIdentity&Version=2011-06-15");
+        assert_eq!(call.sni, "sts.cn-northwest-1.amazonaws.com.cn");
+        keys.verify(&call, &asked);
+        let body = format!(
+            "<GetCallerIdentityResponse><GetCallerIdentityResult>{ARN}<UserId>AROAX:root</UserId>\
+             <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+        );
+        call.answer(&xml("200 OK", &body)).await;
+    }
+}
+
+fn xml(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\nContent-Type: text/xml\nContent-Length: {}\n\n{body}", body.len())
 }
 
 impl Drop for Site {
@@ -208,6 +242,25 @@ async fn a_credential_can_be_kept_on_the_condition_that_aws_takes_it() {
     let changed = site.send("PATCH", &path, change);
     site.answer("200 OK", GOOD).await;
     assert_eq!(changed.await.unwrap().0, 200);
+}
+
+/// Each test asks for a session of its own: one that was had before would not show that the role can still be assumed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_is_assumed_anew_and_asked_whose_it_is() {
+    let site = Site::start(Identity::Right).await;
+    let source = site.credential().await;
+    let role = json!({
+        "name": "a role", "cloud": "aws", "kind": "role", "check": true, "source_credential": source,
+        "role_arn": "arn:aws-cn:iam::123456789012:role/teams/gateway", "external_id": "ours",
+    });
+    let made = site.send("POST", "/credentials", role);
+    site.assumed("ASIAEXAMPLEEXAMPLE01").await;
+    let (status, made) = made.await.unwrap();
+    assert_eq!((status, &made["checked"]["account"]), (201, &json!("123456789012")), "{made}");
+    let test = site.send("POST", &format!("/credentials/{}/test", made["id"].as_str().unwrap()), Value::Null);
+    site.assumed("ASIAEXAMPLEEXAMPLE02").await;
+    let (status, found) = test.await.unwrap();
+    assert_eq!((status, &found["arn"]), (200, &json!("arn:aws-cn:sts::123456789012:assumed-role/gateway/root")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -234,6 +234,8 @@ mod tests {
             IdentitySource::Role(Arc::new(RoleSession::of(role, source, &UserName::new("dora").unwrap())))
         };
         let chained = live_as("CSGAAAAAAAAAAAAAAAA3", Some(role("second", role("first", keys()))));
+        let told = serde_json::to_value(One::of(&chained)).unwrap();
+        assert!(told["identity"].is_null(), "who knows of no roles would sign with the key behind them");
         let (sent, publisher) = (snapshot(7, &[&on, &off, &chained]), Publisher::new());
         carried(&sent).publish(&publisher);
         let got = publisher.current();

@@ -158,9 +158,13 @@ impl Catalogue {
     /// The global region of a partition, and what its hosts end with.
     pub fn partition(&self, id: &str) -> Option<(&'static str, &'static str)> {
         let place = self.partitions.iter().position(|partition| partition.id == id)?;
-        let suffix =
-            self.suffixes.iter().find(|suffix| suffix.label == "{dns}" && suffix.partitions >> place & 1 == 1)?;
-        Some((self.partitions.get(place)?.global_region, suffix.text))
+        Some((self.partitions.get(place)?.global_region, self.suffix_of(place)?))
+    }
+
+    /// What the hosts of the partition at `place` end with: `amazonaws.com`.
+    pub(super) fn suffix_of(&self, place: usize) -> Option<&'static str> {
+        let mut suffixes = self.suffixes.iter().filter(|suffix| suffix.partitions >> place & 1 == 1);
+        suffixes.find(|suffix| suffix.label == "{dns}").map(|suffix| suffix.text)
     }
 
     /// The DNS suffixes under which all of its hosts lie: what the CA may vouch for.

@@ -298,8 +298,7 @@ impl<'c> Host<'c> {
 
     /// What the names of its partition's hosts end with: `amazonaws.com`.
     pub(super) fn suffix(&self) -> Option<&'c str> {
-        let mut suffixes = self.catalogue.suffixes.iter().filter(|suffix| suffix.partitions & 1 << self.partition != 0);
-        suffixes.find(|suffix| suffix.label == "{dns}").map(|suffix| suffix.text)
+        self.catalogue.suffix_of(self.partition)
     }
 
     /// One claim for each name that requests to this host are signed with: for calls that say nothing of that.

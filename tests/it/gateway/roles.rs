@@ -10,8 +10,11 @@ use csg::{
     secret::Secret,
 };
 
-use super::LIST_TABLES;
-use crate::harness::{Call, DYNAMODB, Key, Site, within};
+use super::{
+    LIST_TABLES,
+    whereabouts::{question, signed_by, tell},
+};
+use crate::harness::{Call, DYNAMODB, Key, S3, Site, skip, until, within};
 
 const STS: &str = "sts.us-east-1.amazonaws.com";
 /// As short as sessions are.
@@ -145,8 +148,11 @@ async fn calls_are_signed_with_the_keys_of_the_role_which_are_asked_for_once() {
         "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fgateway\
          &RoleSessionName=dora&DurationSeconds=900"
     );
-    for call in calls {
+    // In whatever order.
+    for _ in &calls {
         roles.arrives(&keys).await;
+    }
+    for call in calls {
         assert_eq!(call.await.unwrap().0, 200);
     }
     assert!(roles.site.cloud.is_quiet().await);
@@ -253,6 +259,22 @@ async fn a_session_that_can_not_be_renewed_serves_until_its_end_and_no_longer() 
     assert!(said.contains("the cloud credential behind this access request can't be used"), "{said}");
 }
 
+/// AWS gives none, but a clock that is minutes ahead of AWS's makes such of longer ones.
+#[tokio::test]
+async fn a_session_of_two_minutes_serves_for_one() {
+    let roles = Roles::start().await;
+    let (first, second) = (Roles::keys(1), Roles::keys(2));
+    let call = roles.send().await;
+    let (question, _) = roles.asked(&roles.site.real).await;
+    question.answer(&assumed("gateway", "dora", &first, roles.clock.now().plus(Duration::from_mins(2)))).await;
+    roles.arrives(&first).await;
+    assert_eq!(call.await.unwrap().0, 200);
+    roles.advance(Duration::from_secs(59));
+    roles.passes(&first).await;
+    roles.advance(Duration::from_secs(2));
+    roles.begin(&second).await;
+}
+
 #[tokio::test]
 async fn after_a_refusal_sts_is_left_alone_for_five_seconds() {
     let roles = Roles::start().await;
@@ -286,6 +308,8 @@ async fn what_is_no_answer_of_sts_signs_nothing() {
         assumed("admin", "dora", &keys, end),
         assumed("gateway", "root", &keys, end),
         assumed("gateway", "dora", &keys, roles.clock.now()),
+        // To be used it would have to be asked for again with each call.
+        assumed("gateway", "dora", &keys, roles.clock.now().plus(Duration::from_mins(1))),
         xml("200 OK", "<html>Welcome to the hotel's network</html>"),
         xml("500 Internal Server Error", ""),
         "HTTP/1.1 307 Temporary Redirect\nLocation: https://sts.evil.example/\nContent-Length: 0\n\n".to_owned(),
@@ -312,6 +336,108 @@ async fn a_client_that_goes_away_takes_the_session_from_nobody() {
     roles.arrives(&keys).await;
     assert_eq!(waits.await.unwrap().0, 200);
     assert!(roles.site.cloud.is_quiet().await);
+}
+
+/// Clients come and go while STS hangs: what waits for it does not grow with them.
+#[tokio::test]
+async fn clients_that_go_away_leave_nothing_behind() {
+    let roles = Roles::start().await;
+    let mut first = roles.site.tunnel(DYNAMODB).await;
+    first.send(roles.site.key.sign(LIST_TABLES).bytes()).await;
+    let (question, _) = roles.asked(&roles.site.real).await;
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = alive();
+    let mut clients = Vec::new();
+    for _ in 0..30 {
+        let mut client = roles.site.tunnel(DYNAMODB).await;
+        client.send(roles.site.key.sign(LIST_TABLES).bytes()).await;
+        // Once the gateway has begun to answer it, it waits like the first.
+        roles.refused_meanwhile().await;
+        clients.push(client);
+    }
+    drop(clients);
+    until("the end of what served them", || (alive() <= before).then_some(())).await;
+    let keys = Roles::keys(1);
+    question.answer(&assumed("gateway", "dora", &keys, roles.clock.now().plus(QUARTER))).await;
+    roles.arrives(&keys).await;
+    assert_eq!(first.answer().await.status(), 200);
+}
+
+#[tokio::test]
+async fn access_that_ends_meanwhile_ends_the_call() {
+    let roles = Roles::start().await;
+    let call = roles.send().await;
+    let (question, _) = roles.asked(&roles.site.real).await;
+    roles.site.revoke();
+    question.answer(&assumed("gateway", "dora", &Roles::keys(1), roles.clock.now().plus(QUARTER))).await;
+    let (status, said) = call.await.unwrap();
+    assert_eq!((status, said.contains("Client is not Active")), (403, true), "{said}");
+    assert!(roles.site.cloud.is_quiet().await);
+}
+
+/// S3 is asked where the bucket is, STS for the keys, and both count.
+#[tokio::test]
+async fn a_url_of_sigv2_goes_with_the_keys_of_the_role_where_its_bucket_is() {
+    const HOST: &str = "papers.s3.amazonaws.com";
+    let roles = Roles::start().await;
+    let mut client = roles.site.tunnel(HOST).await;
+    client.send(signed_by(&roles.site.key, "GET", HOST, "/key", "")).await;
+    tell(question(&roles.site, "papers").await, "eu-west-1").await;
+    let keys = Roles::keys(1);
+    roles.give(&roles.site.real, "gateway", "dora", &keys).await;
+    let mut call = roles.site.cloud.call().await;
+    let body = call.whole_body().await;
+    assert_eq!(
+        (call.sni.as_str(), call.head.first.as_str()),
+        ("papers.s3.eu-west-1.amazonaws.com", "GET /key HTTP/1.1")
+    );
+    keys.verify(&call, &body);
+    call.ok().await;
+    assert_eq!(client.answer().await.status(), 200);
+}
+
+/// What is left of its body must not be taken for the next call.
+#[tokio::test]
+async fn a_body_that_has_no_keys_to_go_with_ends_the_connection() {
+    let roles = Roles::start().await;
+    let mut client = roles.site.tunnel(S3).await;
+    let head = format!(
+        "PUT /bucket/key HTTP/1.1\nHost: {S3}\nX-Amz-Content-Sha256: UNSIGNED-PAYLOAD\nContent-Length: 11\n\
+         Expect: 100-continue"
+    );
+    client.send(roles.site.key.sign(&head).head).await;
+    let (question, _) = roles.asked(&roles.site.real).await;
+    question.answer(&refused("not today")).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.head.header("connection")), (503, Some("close")));
+    client.ends().await;
+}
+
+/// Nobody waits for ever, and STS is not asked again at once.
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_not_waited_for() {
+    let roles = Roles::start().await;
+    let call = roles.send().await;
+    let (mut question, _) = roles.asked(&roles.site.real).await;
+    skip(Duration::from_secs(10)).await;
+    question.is_given_up().await;
+    assert_eq!(call.await.unwrap().0, 503);
+    assert_eq!(roles.send().await.await.unwrap().0, 503);
+    assert!(roles.site.cloud.is_quiet().await);
+}
+
+/// The clock was ahead when AWS said no, or gave a session, and is set right.
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_nobody_out() {
+    let roles = Roles::start().await;
+    let right = roles.clock.now();
+    roles.advance(Duration::from_mins(4));
+    let call = roles.send().await;
+    let (question, _) = roles.asked(&roles.site.real).await;
+    question.answer(&refused("Signature not yet current")).await;
+    assert_eq!(call.await.unwrap().0, 503);
+    roles.clock.set(right);
+    roles.begin(&Roles::keys(1)).await;
 }
 
 /// AWS's own records name the person, and nobody's calls are made in another's name.
@@ -372,6 +498,12 @@ impl Roles {
         self.give(&self.site.real, "gateway", "dora", keys).await;
         self.arrives(keys).await;
         assert_eq!(call.await.unwrap().0, 200);
+    }
+
+    /// A call that is refused: whatever was sent before it has been looked at by then.
+    async fn refused_meanwhile(&self) {
+        let wrong = Key { secret: "wrong".into(), ..self.site.key.clone() };
+        assert_eq!(self.send_with(&wrong).await.await.unwrap().0, 403);
     }
 
     /// A call goes through with `keys`, and nobody is asked.

@@ -9,11 +9,11 @@ use crate::harness::{Answer, Call, Key, Site, Tls, skip};
 const GLOBAL: &str = "s3.amazonaws.com";
 const PAPERS: &str = "papers.s3.amazonaws.com";
 
-/// So many questions are asked at one time.
-const PLACES: usize = 8;
+/// So many questions are asked at one time for one address.
+const PLACES: usize = 4;
 
 /// A request for `target` at `host` under a SigV2 signature of `key`.
-fn signed_by(key: &Key, method: &str, host: &str, target: &str, headers: &str) -> String {
+pub(super) fn signed_by(key: &Key, method: &str, host: &str, target: &str, headers: &str) -> String {
     let ends = Clock::system().now().seconds() + 3600;
     let bucket = host.strip_suffix(&format!(".{GLOBAL}")).or(host.strip_suffix(".s3-accelerate.amazonaws.com"));
     let bucket = bucket.map_or(String::new(), |bucket| format!("/{bucket}"));
@@ -23,14 +23,19 @@ fn signed_by(key: &Key, method: &str, host: &str, target: &str, headers: &str) -
 
 /// A client that has asked for a key in `bucket`, by the global host.
 async fn asks(site: &Site, bucket: &str) -> Tls {
+    asks_from(site, 1, bucket).await
+}
+
+/// The same from 127.0.0.`machine`.
+async fn asks_from(site: &Site, machine: u8, bucket: &str) -> Tls {
     let host = format!("{bucket}.{GLOBAL}");
-    let mut client = site.tunnel(&host).await;
+    let mut client = site.tunnel_from(machine, &host).await;
     client.send(signed_by(&site.key, "GET", &host, "/key", "")).await;
     client
 }
 
 /// The gateway's question where `bucket` is, which nobody has signed.
-async fn question(site: &Site, bucket: &str) -> Call {
+pub(super) async fn question(site: &Site, bucket: &str) -> Call {
     let call = site.cloud.call().await;
     assert_eq!(call.head.first, format!("HEAD /{bucket} HTTP/1.1"));
     assert_eq!(call.head.headers, [("host".to_owned(), "s3.us-east-1.amazonaws.com".to_owned())]);
@@ -39,7 +44,7 @@ async fn question(site: &Site, bucket: &str) -> Call {
 }
 
 /// Says that it is in `region`, as S3 does to somebody unknown.
-async fn tell(question: Call, region: &str) {
+pub(super) async fn tell(question: Call, region: &str) {
     let head =
         format!("HTTP/1.1 301 Moved Permanently\nx-amz-bucket-region: {region}\nContent-Type: application/xml\n\n");
     question.answer(&head).await;
@@ -239,6 +244,26 @@ async fn few_are_asked_for_at_a_time() {
     for client in &mut clients {
         assert_eq!(client.answer().await.status(), 404);
     }
+}
+
+/// Somebody with a key makes up buckets, more than are asked for at a time, and names another's among them.
+#[tokio::test]
+async fn one_address_holds_up_no_other() {
+    let site = Site::start().await;
+    let (mut clients, mut questions) = (Vec::new(), Vec::new());
+    for nth in 0..PLACES {
+        clients.push(asks(&site, &format!("made-up-{nth}")).await);
+        questions.push(question(&site, &format!("made-up-{nth}")).await);
+    }
+    // It waits for its turn.
+    clients.push(asks(&site, "papers").await);
+    let mut passes = site.tunnel(GLOBAL).await;
+    passes.send(signed_by(&site.key, "GET", GLOBAL, "/", "")).await;
+    served(arrives(&site, GLOBAL, "us-east-1").await, &mut passes).await;
+    assert!(site.cloud.is_quiet().await);
+    let mut other = asks_from(&site, 2, "papers").await;
+    tell(question(&site, "papers").await, "eu-west-1").await;
+    served(arrives(&site, "papers.s3.eu-west-1.amazonaws.com", "eu-west-1").await, &mut other).await;
 }
 
 #[tokio::test]

@@ -217,6 +217,7 @@ pub(super) fn tls(identity: Identity) -> ServerConfig {
             &[
                 &names[..],
                 &[
+                    "*.cn-northwest-1.amazonaws.com.cn",
                     "*.ddb.us-east-1.amazonaws.com",
                     "*.mediastore.us-east-1.amazonaws.com",
                     "*.s3-accelerate.amazonaws.com",

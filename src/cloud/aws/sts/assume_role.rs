@@ -17,6 +17,10 @@ use crate::{
 /// As long as any token that may be kept.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
+/// No session that AWS gives is as short as this: one that seems so is told by another clock than this machine's, and would
+/// have AWS asked again and again.
+pub const SHORTEST: Duration = Duration::from_mins(1);
+
 /// The keys of a role, and their end.
 #[derive(Debug)]
 pub struct Assumed {
@@ -48,8 +52,8 @@ pub fn request(
 /// The keys that the answer, which came at `now`, gives for `session`.
 pub fn read(sts: &Sts, session: &RoleSession, answer: &Response<Bytes>, now: Timestamp) -> Result<Assumed, CheckError> {
     let assumed = sts.read(answer, "AssumeRole", |result| assumed(result, session, now))?;
-    if assumed.expires_at <= now {
-        return Err(sts.garbled("its keys have ended already: look at this machine's clock"));
+    if assumed.expires_at <= now.plus(SHORTEST) {
+        return Err(sts.garbled("its keys end at once: look at this machine's clock"));
     }
     Ok(assumed)
 }
@@ -153,7 +157,10 @@ mod tests {
         assert_eq!(assumed.expires_at, at("2026-11-23T13:00:00Z"));
         // A clock ten minutes behind: an hour from now, not seventy minutes.
         assert_eq!(read_at("2026-11-23T11:50:00Z", GOOD).unwrap().expires_at, at("2026-11-23T12:50:00Z"));
-        assert!(read_at("2026-11-23T13:00:00Z", GOOD).unwrap_err().to_string().contains("clock"));
+        assert!(read_at("2026-11-23T12:58:59Z", GOOD).is_ok());
+        for late in ["2026-11-23T12:59:00Z", "2026-11-23T13:00:00Z", "2026-11-24T12:00:00Z"] {
+            assert!(read_at(late, GOOD).unwrap_err().to_string().contains("clock"), "{late}");
+        }
     }
 
     #[test]
@@ -182,7 +189,10 @@ mod tests {
         let print = |external_id, change: fn(&mut AssumedRole), key: &str, user: &str| {
             let mut role = session(external_id).role;
             change(&mut role);
-            let keys = CloudIdentity { secret_access_key: Secret::new(key), ..keys() };
+            // The secret, and behind a slash the session token.
+            let (secret, token) = key.split_once('/').map_or((key, None), |(key, token)| (key, Some(token)));
+            let session_token = token.map(Secret::new);
+            let keys = CloudIdentity { secret_access_key: Secret::new(secret), session_token, ..keys() };
             let source = IdentitySource::Keys(Arc::new(keys));
             RoleSession::of(role, source, &UserName::new(user).unwrap()).fingerprint()
         };
@@ -198,7 +208,11 @@ mod tests {
                 "dora",
             ),
             print(None, same, "other", "dora"),
+            print(None, same, "secret/token", "dora"),
+            print(None, same, "secrettoken", "dora"),
             print(None, same, "secret", "dan"),
+            // What one has at its end and the other at its beginning.
+            print(None, |role| role.role_arn = RoleArn::new(format!("{}id", role.role_arn)).unwrap(), "secret", "dora"),
         ];
         assert_eq!(all[0], print(None, same, "secret", "dora"));
         assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), all.len());
