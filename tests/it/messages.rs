@@ -44,6 +44,7 @@ const INTERNAL: &[(&str, &[&str])] = &[
             "policy group {which}, as asked",
             "policy group {which}, where {asked} was asked for",
             "it is of account {}",
+            "role {role_arn}, assumed with {source_credential} for {session_seconds} s{external}",
             "role of this person",
             "the first administrator",
         ],
