@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     cloud::credential_operations,
     console::error::capital,
-    model::{AccessRequest, Credential, CredentialId, PolicyGroup, PolicyGroupId, Principal, ServiceId},
+    model::{AccessRequest, AccountId, Credential, CredentialId, PolicyGroup, PolicyGroupId, ServiceId},
     workflow::{Approval, Attach, Error, FieldError, NamedGroup, parse_duration},
 };
 
@@ -95,7 +95,8 @@ fn until(fields: &Fields, now: Timestamp) -> Result<Option<Timestamp>, FieldErro
     }
 }
 
-pub(super) fn credentials(all: &[Credential], picked: &str) -> Vec<Pick> {
+/// Those that may be picked in an environment of these `accounts`, or of any if there are none.
+pub(super) fn credentials(all: &[Credential], accounts: &[AccountId], picked: &str) -> Vec<Pick> {
     let pick = |credential: &Credential| Pick {
         value: credential.id.to_string(),
         label: credential.name.clone(),
@@ -103,7 +104,7 @@ pub(super) fn credentials(all: &[Credential], picked: &str) -> Vec<Pick> {
             Some(checked) => format!("{}, account {}", credential.keys, checked.principal.account),
             None => format!("{}, not tested", credential.keys),
         },
-        words: stands_for(credential),
+        words: stands_for(credential, accounts),
         // The only one there is need not be looked for.
         picked: credential.id.as_str() == picked || (picked.is_empty() && all.len() == 1),
     };
@@ -111,19 +112,25 @@ pub(super) fn credentials(all: &[Credential], picked: &str) -> Vec<Pick> {
 }
 
 /// Whom calls that are signed with it come from.
-fn stands_for(credential: &Credential) -> String {
+fn stands_for(credential: &Credential, accounts: &[AccountId]) -> String {
     let Credential { name, keys, checked, .. } = credential;
-    match (keys.role().map(|role| &role.role_arn), checked.as_ref().map(|checked| &checked.principal)) {
+    let account = |id: AccountId| {
+        let is_ours = accounts.is_empty() || accounts.contains(&id);
+        format!("account {id}{}", if is_ours { "" } else { " (which is none of this environment's)" })
+    };
+    let checked = checked.as_ref().map(|checked| &checked.principal);
+    match keys.role().and_then(|role| Some((&role.role_arn, role.role_arn.account()?))) {
         // Not as whom the test was made: each person's calls have a session of their own.
-        (Some(role), Some(Principal { account, .. })) => format!("with the role {role} in account {account}"),
-        (Some(role), None) => {
-            let account = role.account().map_or_else(String::new, |account| account.to_string());
-            format!("with the role {role} in account {account}, which was never tried (test the credential {name}),")
+        Some((role, id)) if checked.is_some() => format!("with the role {role} in {}", account(id)),
+        Some((role, id)) => {
+            format!("with the role {role} in {}, which was never tried (test the credential {name}),", account(id))
         }
-        (None, Some(Principal { arn, account, .. })) => format!("as {arn} in account {account}"),
-        (None, None) => format!(
-            "with the credential {name} ({keys}), and the account behind it is not known (test the credential),"
-        ),
+        None => match checked {
+            Some(principal) => format!("as {} in {}", principal.arn, account(principal.account)),
+            None => format!(
+                "with the credential {name} ({keys}), and the account behind it is not known (test the credential),"
+            ),
+        },
     }
 }
 

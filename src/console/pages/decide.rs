@@ -215,7 +215,10 @@ async fn page(
         policy_group_error: of("policy_group"),
         until_error: of("expires_at"),
         other_error: errors.iter().find(|error| !known.contains(&error.field.as_ref())).map(approval::sentence),
-        credentials: approval::credentials(&found.credentials, fields.text("credential")),
+        credentials: {
+            let accounts = found.environment.as_ref().map_or(&[][..], |environment| &environment.accounts);
+            approval::credentials(&found.credentials, accounts, fields.text("credential"))
+        },
     })
 }
 

@@ -106,7 +106,12 @@ fn the_sentence_says_as_whom_and_in_which_account_once_aws_has_said_so() {
         console.send("PATCH", "/environments/dev", &root, &json!({"accounts": accounts})).expect(200);
         let page = anna.page(&decide(&id));
         assert!(page.contains(says), "{says}: {page}");
+        assert!(!page.contains("none of this environment"), "{page}");
     }
+    console.send("PATCH", "/environments/dev", &root, &json!({"accounts": ["210987654321"]})).expect(200);
+    let page = anna.page(&decide(&id));
+    let elsewhere = "in account 123456789012 (which is none of this environment&#39;s)</span>";
+    assert!(page.contains(elsewhere), "{page}");
 }
 
 #[test]

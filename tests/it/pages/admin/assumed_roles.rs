@@ -201,12 +201,20 @@ fn who_decides_is_told_which_role_and_account_it_is() {
     let (console, cloud) = furnished();
     let root = Browser::signed_in(&console, "root");
     let (page, _) = added(&console, &root, "dev");
-    let [dora, anna] = ["dora", "anna"].map(|name| console.sign_in(name));
+    let [dora, anna, token] = ["dora", "anna", "root"].map(|name| console.sign_in(name));
     let decide = format!("/access-requests/{}/decide", console.submit(&dora));
     let browser = Browser::signed_in(&console, "anna");
     let role = "the role arn:aws:iam::123456789012:role/teams/&#60;gateway&#62;&#34;/csg in account 123456789012";
     let shown = browser.page(&decide);
     assert!(shown.contains(&format!("with {role}, which was never tried (test the credential a role),")), "{shown}");
+    // Its name tells the account, whoever was asked.
+    let of = |account: &str| {
+        console.send("PATCH", "/environments/dev", &token, &json!({"accounts": [account]})).expect(200);
+    };
+    of("210987654321");
+    let elsewhere = format!("with {role} (which is none of this environment&#39;s), which was never tried");
+    assert!(browser.page(&decide).contains(&elsewhere), "{elsewhere}");
+    of("123456789012");
     says(&cloud, Some("123456789012"));
     root.submit(&page, &format!("{page}/test"), &[]);
     let shown = browser.page(&decide);
