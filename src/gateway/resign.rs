@@ -41,7 +41,7 @@ pub(super) async fn real_identity(
     roles::identity(deps, source).await.map(Some).map_err(unavailable)
 }
 
-/// Signs `permitted` with the keys of `identity`. Its head is `parts`, and whose body, if it is not held, comes from `upload`.
+/// Signs `permitted`, whose head is `parts` and whose body, if it is not held, comes from `upload`, with the keys of `identity`.
 pub(super) fn resign(
     deps: &Deps,
     permitted: Permitted<'_>,
