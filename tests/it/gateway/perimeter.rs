@@ -215,3 +215,22 @@ async fn its_own_account_is_addressed_as_before() {
         passed(&site, service, &request, []).await;
     }
 }
+
+/// Whose API or function it is, its host does not tell: a grant of everything else does not reach it.
+#[tokio::test]
+async fn somebodys_api_or_function_is_reached_by_a_grant_of_its_own_alone() {
+    let site = Site::start().await;
+    for (service, signed_for, host) in [
+        ("execute-api", "execute-api", "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"),
+        ("lambda-url", "lambda", "abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aws"),
+    ] {
+        let request = format!("POST /collect HTTP/1.1\nHost: {host}\n\nwhat was found");
+        let mut grant = site.grant();
+        assert!(grant.services.iter().any(|granted| granted.as_str() == service));
+        grant.services.retain(|granted| granted.as_str() != service);
+        site.publish([grant]);
+        let answer = refused(&site, host, signed_for, &request).await;
+        assert_eq!(answer.status(), 403, "{}", answer.text());
+        assert!(answer.text().contains("Client is unknown or has no access to service"), "{}", answer.text());
+    }
+}
